@@ -1,0 +1,130 @@
+"""How does a data set become tensors on a device, split in three?
+
+Axes: N images, C channels, H height, W width. Whole sets lie on the device as bytes: the 55,000 training images of
+MNIST take 43 MB. Who belongs to which split is decided by hashes of the images' numbers, and not by a library's
+generator, so that no new version changes it; a study's seed has no part in it.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from cnnsearch.datasets import FACTS
+from cnnsearch.download import prepare
+from cnnsearch.errors import DataError
+
+
+class Split(NamedTuple):
+    """Some images (uint8) and the numbers of their classes (int64)."""
+
+    images_NCHW: Tensor
+    labels_N: Tensor
+
+    def take(self, chosen: Sequence[int]) -> "Split":
+        """Return the chosen images, in the order given."""
+        return Split(self.images_NCHW[chosen], self.labels_N[chosen])
+
+    def to(self, device: torch.device) -> "Split":
+        """Return the same split on a device."""
+        return Split(self.images_NCHW.to(device), self.labels_N.to(device))
+
+
+class DataSet(NamedTuple):
+    """What a search may see; mean and standard deviation are each channel's over the training pixels, from 0 to 1."""
+
+    name: str
+    train: Split
+    validation: Split
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    sha256: str
+
+
+def load(name: str, root: Path, device: torch.device) -> DataSet:
+    """Return training and validation images on a device; the test images are not even parsed."""
+    prepare(name, root)
+    rest = _mnist(root, train=True) if name == "mnist" else _digits()[0]
+    facts = FACTS[name]
+    chosen = stratified(rest.labels_N.tolist(), facts.validation_images, f"{name} validation")
+    train, validation = rest.take(_others(len(rest.labels_N), chosen)), rest.take(chosen)
+    found = fingerprint((train, validation))
+    if found != facts.sha256:
+        raise DataError(f"data set {name!r} has changed: its sha256 is {found}, not {facts.sha256}; is a library newer?")
+    mean, std = _moments(train.images_NCHW)
+    return DataSet(name, train.to(device), validation.to(device), facts.classes, mean, std, found)
+
+
+def load_test(name: str, root: Path, device: torch.device) -> Split:
+    """Return the test images on a device; the search never calls this, only what judges its winners."""
+    prepare(name, root)
+    test = _mnist(root, train=False) if name == "mnist" else _digits()[1]
+    return test.to(device)
+
+
+def stratified(labels: Sequence[int], count: int, salt: str) -> list[int]:
+    """Choose `count` places of a list of labels, rising, each class in its share of the whole (largest remainder)."""
+    members: dict[int, list[int]] = defaultdict(list)
+    for place, label in enumerate(labels):
+        members[label].append(place)
+    shares = {label: count * len(places) / len(labels) for label, places in sorted(members.items())}
+    quota = {label: int(share) for label, share in shares.items()}
+    remainders = sorted(shares, key=lambda label: quota[label] - shares[label])
+    for label in remainders[: count - sum(quota.values())]:
+        quota[label] += 1
+    drawn = [sorted(places, key=lambda place: _rank(salt, place))[: quota[label]] for label, places in members.items()]
+    return sorted(place for places in drawn for place in places)
+
+
+def _rank(salt: str, place: int) -> bytes:
+    return sha256(f"{salt} {place}".encode()).digest()
+
+
+def _others(count: int, chosen: Sequence[int]) -> list[int]:
+    taken = set(chosen)
+    return [place for place in range(count) if place not in taken]
+
+
+def fingerprint(splits: Sequence[Split]) -> str:
+    """Return the sha256 of the bytes of each split's images and labels, in order."""
+    digest = sha256()
+    for split in splits:
+        digest.update(split.images_NCHW.contiguous().numpy())
+        digest.update(split.labels_N.to(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _moments(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of each channel, exact: from how often each byte occurs."""
+    pixels_B = torch.arange(256, dtype=torch.float64) / 255
+    means: list[float] = []
+    stds: list[float] = []
+    for images_NHW in images_NCHW.unbind(dim=1):
+        share_B = torch.bincount(images_NHW.flatten(), minlength=256) / images_NHW.numel()
+        mean = (share_B * pixels_B).sum()
+        means.append(mean.item())
+        stds.append((share_B * (pixels_B - mean) ** 2).sum().sqrt().item())
+    return tuple(means), tuple(stds)
+
+
+def _mnist(root: Path, *, train: bool) -> Split:
+    from torchvision.datasets import MNIST
+
+    files = MNIST(root, train=train)
+    return Split(files.data.unsqueeze(1), files.targets)
+
+
+def _digits() -> tuple[Split, Split]:
+    """Return scikit-learn's digits (0 to 16, made 0 to 255) without the test images, and the test images."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images_NHW = torch.tensor(digits.images) * (255 / 16)
+    whole = Split(images_NHW.round().to(torch.uint8).unsqueeze(1), torch.tensor(digits.target))
+    chosen = stratified(whole.labels_N.tolist(), FACTS["digits"].test_images, "digits test")
+    return whole.take(_others(len(whole.labels_N), chosen)), whole.take(chosen)

@@ -1,0 +1,139 @@
+"""How do MNIST's files come to the disk, whole? Found, else unpacked, else downloaded; always checked.
+
+torchvision's own download has no timeout, leaves partial files behind and does not check what it finds later.
+Needs no torch, unless something must be downloaded (torchvision knows the mirrors).
+"""
+
+import fcntl
+import os
+import tempfile
+import time
+import urllib.request
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import sha256
+from http.client import HTTPException
+from pathlib import Path
+
+from cnnsearch.datasets import FACTS, MNIST_FILES, File, mnist_folder
+from cnnsearch.errors import DataError
+
+SILENCE_SECONDS = 10.0  # without a byte from a mirror, before the next one is tried
+FILE_SECONDS = 300.0  # for one file from one mirror: the greatest is 9.6 MB
+CHUNK_BYTES = 1 << 16
+GZIP = 16 + zlib.MAX_WBITS
+
+
+def prepare(name: str, root: Path, mirrors: Sequence[str] | None = None) -> None:
+    """Bring a data set's files to `root`, or raise DataError with what to do; several processes may call at once.
+
+    `mirrors` are addresses of folders that end in a slash; None stands for torchvision's.
+    """
+    if name not in FACTS:
+        raise DataError(f"data set {name!r} is not known; the data sets are {', '.join(map(repr, FACTS))}")
+    if name != "mnist" or not _missing(mnist_folder(root)):
+        return
+    try:
+        with _lock(mnist_folder(root)):
+            # Another process may have brought them while this one waited.
+            for file in _missing(mnist_folder(root)):
+                _bring(file, mnist_folder(root), mirrors)
+    except OSError as error:
+        raise DataError(f"{mnist_folder(root)} cannot be used for MNIST: {error}; name another --data-root") from error
+
+
+def _missing(folder: Path) -> list[File]:
+    """Return the files that are not there yet; refuse one that is there and wrong."""
+    return [file for file in MNIST_FILES if not _is_right(file, folder / file.name)]
+
+
+def _is_right(file: File, path: Path) -> bool:
+    if not path.is_file():
+        return False
+    if path.stat().st_size != file.size or sha256(path.read_bytes()).hexdigest() != file.sha256:
+        raise DataError(
+            f"{path} is damaged or not MNIST's: the sha256 of its content must be {file.sha256}; delete it and run again"
+        )
+    return True
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / ".lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _bring(file: File, folder: Path, mirrors: Sequence[str] | None) -> None:
+    packed = folder / f"{file.name}.gz"
+    if not packed.is_file():
+        _write(folder / file.name, _download(file, folder, _torchvision_mirrors() if mirrors is None else mirrors))
+        return
+    try:
+        _write(folder / file.name, _unpack(file, packed.read_bytes()))
+    except ValueError as error:
+        raise DataError(f"{packed} is damaged or not MNIST's: {error}; delete it and run again") from None
+
+
+def _unpack(file: File, packed: bytes) -> bytes:
+    """Unpack and check; raise ValueError for anything but the right bytes. No bomb gets past the known size."""
+    try:
+        content = zlib.decompressobj(GZIP).decompress(packed, file.size + 1)
+    except zlib.error as error:
+        raise ValueError(f"it is not a gzip file ({error})") from None
+    found = sha256(content).hexdigest()
+    if found != file.sha256:
+        raise ValueError(f"the sha256 of its content is {found}, not {file.sha256}")
+    return content
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all, whatever happens."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as part:
+        try:
+            part.write(content)
+            part.flush()
+            os.fsync(part.fileno())
+            os.chmod(part.name, 0o644)  # a temporary file is for its owner only; a data root may be shared
+            os.replace(part.name, path)
+        except BaseException:
+            os.unlink(part.name)
+            raise
+
+
+def _torchvision_mirrors() -> Sequence[str]:
+    from torchvision.datasets import MNIST
+
+    return MNIST.mirrors
+
+
+def _download(file: File, folder: Path, mirrors: Sequence[str]) -> bytes:
+    reasons: list[str] = []
+    for mirror in mirrors:
+        address = f"{mirror}{file.name}.gz"
+        try:
+            return _unpack(file, _read(address, 2 * file.size))
+        except (OSError, HTTPException, ValueError) as error:
+            reasons.append(f"{address}: {error}")
+    names = ", ".join(each.name for each in MNIST_FILES)
+    raise DataError(
+        f"MNIST is not in {folder} and could not be downloaded ({'; '.join(reasons)}). Put the files {names}"
+        f" there, as they are or as .gz, or name their folder by --data-root; or use --dataset digits,"
+        " which needs no download"
+    )
+
+
+def _read(address: str, most_bytes: int) -> bytes:
+    """Read an address; raise OSError, HTTPException or ValueError when that fails, is too slow or too much."""
+    deadline = time.monotonic() + FILE_SECONDS
+    content = bytearray()
+    with urllib.request.urlopen(address, timeout=SILENCE_SECONDS) as response:  # noqa: S310 (http is checked by hash)
+        while chunk := response.read1(CHUNK_BYTES):
+            content += chunk
+            if len(content) > most_bytes:
+                raise ValueError(f"it is longer than {most_bytes} bytes")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"it took longer than {FILE_SECONDS:.0f} s")
+    return bytes(content)

@@ -1,0 +1,43 @@
+"""What can go wrong, as exceptions a caller can tell apart."""
+
+from typing import NamedTuple
+
+
+class Fault(NamedTuple):
+    """One thing wrong in a file: where it stands, and the law with its numbers and a way out."""
+
+    place: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.message}" if self.place else self.message
+
+
+class CnnsearchError(Exception):
+    """Every error that this library raises on purpose."""
+
+
+class InvalidSpecError(CnnsearchError, ValueError):
+    """A network, space, recipe or plan breaks a law; `faults` lists every place found."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        self.faults = faults
+        super().__init__("\n".join(str(fault) for fault in faults))
+
+
+class DataError(CnnsearchError):
+    """A data set is missing, damaged or not what it says."""
+
+
+class RunError(CnnsearchError):
+    """A run folder cannot be used: another plan, another owner, or nothing there."""
+
+
+def place(*parts: str | int) -> str:
+    """Write a place as everywhere in this library: `blocks[3].maxpool.kernel_size`.
+
+    >>> place("blocks", 3, "maxpool", "kernel_size")
+    'blocks[3].maxpool.kernel_size'
+    """
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    return text.removeprefix(".")

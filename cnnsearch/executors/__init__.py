@@ -1,0 +1,1 @@
+"""Who runs a job? Nothing is imported here: the local executor starts workers before anything slow is loaded."""

@@ -1,0 +1,164 @@
+"""Runs jobs in processes of this machine: one worker per slot, replaced when it dies.
+
+The constructor starts the workers and imports no torch: they load theirs while the caller loads its own.
+A death is heard from the process itself, within milliseconds; there is no heartbeat and no clock.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from time import monotonic
+
+from cnnsearch.errors import RunError
+from cnnsearch.executors.executor import Executor
+from cnnsearch.executors.process import Ended, Heard, WorkerProcess
+from cnnsearch.messages import Died, Done, Event, Failed, Go, Job, News, Ready, Stop
+
+WORKER = (sys.executable, "-P", "-m", "cnnsearch.worker")
+MOST_FALSE_STARTS = 3
+GRACE_SECONDS = 1.0
+
+
+@dataclass
+class _Slot:
+    """The worker of a slot and what it does; changed by the calling thread only."""
+
+    number: int
+    device: str
+    log: Path
+    worker: WorkerProcess
+    ready: bool = False
+    job: Job | None = None
+    """Told to the worker as soon as that is ready: one that dies before has not hurt it."""
+    false_starts: int = 0
+
+
+class LocalExecutor(Executor):
+    """One process per slot; several slots may share a device."""
+
+    def __init__(
+        self,
+        slots: Sequence[str],
+        *,
+        dataset: str,
+        data_root: Path,
+        log: Path,
+        imports: Sequence[str] = (),
+        threads: int = 1,
+        command: Sequence[str] = WORKER,
+    ) -> None:
+        """Start the workers; `log` is the folder of their logs, `command` starts another program as worker."""
+        options = ["--dataset", dataset, "--data-root", str(data_root), "--threads", str(threads)]
+        options += [text for module in imports for text in ("--import", module)]
+        self._command = (*command, *options)
+        self._threads = threads
+        self._heard: SimpleQueue[tuple[int, Heard]] = SimpleQueue()
+        self._slots: list[_Slot] = []
+        self._closed = False
+        log.mkdir(parents=True, exist_ok=True)
+        for number, device in enumerate(slots):
+            path = log / f"worker-{number}.log"
+            self._slots.append(_Slot(number, device, path, self._start(number, device, path)))
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Device of each slot."""
+        return tuple(slot.device for slot in self._slots)
+
+    @property
+    def free(self) -> int:
+        """Number of slots without a job, those still starting included."""
+        return sum(slot.job is None for slot in self._slots)
+
+    def submit(self, job: Job) -> int:
+        """Give a job to a free slot, one that is ready if there is one, and return the slot's number."""
+        slot = max((slot for slot in self._slots if slot.job is None), key=lambda slot: slot.ready)
+        slot.job = job
+        if slot.ready:
+            slot.worker.say(job)
+        return slot.number
+
+    def events(self, timeout: float) -> Event | None:
+        """Return what happened next, or None; replace a worker that died."""
+        if self._closed:
+            return None
+        try:
+            number, heard = self._heard.get(timeout=timeout)
+        except Empty:
+            return None
+        slot = self._slots[number]
+        return self._replace(slot, heard) if isinstance(heard, Ended) else _note(slot, heard)
+
+    def go(self, trial: int) -> None:
+        """Let a trial that waits at a rung train on."""
+        for worker in self._workers_on(trial):
+            worker.say(Go(trial=trial))
+
+    def stop(self, trial: int) -> None:
+        """Let a trial end, at its rung or after its current epoch."""
+        for worker in self._workers_on(trial):
+            worker.say(Stop(trial=trial))
+
+    def close(self) -> None:
+        """End all workers at once; those that resist are killed after a second."""
+        if self._closed:
+            return
+        self._closed = True
+        for slot in self._slots:
+            slot.worker.end(signal.SIGTERM)
+        deadline = monotonic() + GRACE_SECONDS
+        for slot in self._slots:
+            if not slot.worker.join(max(0.0, deadline - monotonic())):
+                slot.worker.end(signal.SIGKILL)
+                slot.worker.join(GRACE_SECONDS)
+
+    def _start(self, number: int, device: str, log: Path) -> WorkerProcess:
+        return WorkerProcess((*self._command, "--device", device), self._threads, log, partial(self._hear, number))
+
+    def _hear(self, number: int, heard: Heard) -> None:
+        self._heard.put((number, heard))
+
+    def _workers_on(self, trial: int) -> list[WorkerProcess]:
+        # Empty for a trial that ended while its answer was on the way.
+        return [slot.worker for slot in self._slots if slot.ready and slot.job and slot.job.trial == trial]
+
+    def _replace(self, slot: _Slot, status: Ended) -> Died:
+        slot.worker.join(GRACE_SECONDS)
+        slot.false_starts = 0 if slot.ready else slot.false_starts + 1
+        if slot.false_starts == MOST_FALSE_STARTS:
+            raise RunError(_no_start(slot, status))
+        trial = slot.job.trial if slot.ready and slot.job else None
+        slot.job = None if slot.ready else slot.job
+        slot.ready = False
+        slot.worker = self._start(slot.number, slot.device, slot.log)
+        return Died(trial=trial, exit=status, message=f"worker {slot.number} {_ending(status)}; its log is {slot.log}")
+
+
+def _note(slot: _Slot, news: News) -> News:
+    slot.worker.trim_log()
+    if isinstance(news, Ready):
+        slot.ready = True
+        if slot.job:
+            slot.worker.say(slot.job)
+    if isinstance(news, Done | Failed):
+        slot.job = None
+    return news
+
+
+def _ending(status: int) -> str:
+    if status >= 0:
+        return f"ended with exit status {status}"
+    name = signal.Signals(-status).name if -status in signal.valid_signals() else f"signal {-status}"
+    hint = " (by hand, or by the system for want of memory)" if name == "SIGKILL" else ""
+    return f"was ended by {name}{hint}"
+
+
+def _no_start(slot: _Slot, status: int) -> str:
+    return (
+        f"worker {slot.number} on {slot.device!r} {_ending(status)} before it was ready, {MOST_FALSE_STARTS} times in a"
+        f" row; the end of its log {slot.log} says why:\n{slot.worker.last_words()}"
+    )

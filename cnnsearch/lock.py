@@ -1,0 +1,97 @@
+"""Who owns a folder?
+
+A lock of the operating system on the file `lock`, which also says who holds it. The kernel lets go of it when the owner
+dies, however it dies: no stale locks, no clock, no heartbeat. The file stays when the lock is given back (removing it
+would let two owners in, each with a file of its own). On network file systems the lock is as good as their `flock` is.
+"""
+
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from cnnsearch.errors import RunError
+
+NAME = "lock"
+PATIENCE = 0.5  # seconds: `is_owned` of a reader holds the lock for microseconds; that refuses no owner
+SAID_AT = 64  # Windows locks bytes against reading too: the first is locked, the owner's name stands behind it
+
+
+class Owner(NamedTuple):
+    """Who holds a lock: process `pid` on `host` since `started` (Unix seconds)."""
+
+    host: str
+    pid: int
+    started: float
+
+    def __str__(self) -> str:
+        since = datetime.fromtimestamp(self.started).astimezone().isoformat(" ", "seconds")
+        return f"process {self.pid} on {self.host} (since {since})"
+
+
+@contextmanager
+def owned(folder: Path) -> Generator[Owner]:
+    """Own a folder for the length of a `with`; raise RunError naming the owner when there is one already."""
+    me = Owner(socket.gethostname(), os.getpid(), time.time())
+    descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not _lock_patiently(descriptor):
+            raise RunError(f"{folder}: {_said(folder)} owns this run; wait for it, stop it, or take another --name")
+        _say(descriptor, me)
+        yield me
+    finally:
+        os.close(descriptor)
+
+
+def is_owned(folder: Path) -> bool:
+    """Tell whether a living process owns the folder."""
+    try:
+        descriptor = os.open(folder / NAME, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _lock(descriptor, shared=True)
+    finally:
+        os.close(descriptor)
+
+
+def _lock_patiently(descriptor: int) -> bool:
+    end = time.monotonic() + PATIENCE
+    while not _lock(descriptor):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _lock(descriptor: int, *, shared: bool = False) -> bool:
+    with suppress(BlockingIOError, PermissionError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def _say(descriptor: int, owner: Owner) -> None:
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, b" " * SAID_AT + json.dumps(owner._asdict()).encode() + b"\n")
+
+
+def _said(folder: Path) -> str:
+    with suppress(OSError, ValueError, TypeError), (folder / NAME).open("rb") as file:
+        file.seek(SAID_AT)
+        return str(Owner(**json.loads(file.read())))
+    return "another process"

@@ -1,0 +1,41 @@
+"""How is a network trained?"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cnnsearch.word import Word
+
+
+class Augmentation(Word):
+    """Moves every training image by its own random shift, rotation and scale, drawn anew each epoch."""
+
+    shift: Annotated[float, Field(ge=0, le=64)] = 2.0
+    """Pixels: each image moves by up to this much up or down, and left or right."""
+    rotation: Annotated[float, Field(ge=0, le=180)] = 10.0
+    """Degrees: each image turns by up to this much either way."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    """Fraction: each image grows or shrinks by up to this much."""
+
+
+class Recipe(Word):
+    """What decides a training, besides the network, the data and the seed."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 6
+    """Passes over the training images."""
+    batch_size: Annotated[int, Field(ge=2, le=65_536)] = 128
+    """Images a step."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW (Loshchilov and Hutter 2019) or SGD with Nesterov momentum."""
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.01
+    """The schedule's highest step size."""
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """As torch's optimizers take it; not applied to biases and batch norms."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of SGD; AdamW does not use it."""
+    schedule: Literal["one-cycle", "cosine"] = "one-cycle"
+    """One-cycle (Smith and Topin 2018) warms up first; cosine (Loshchilov and Hutter 2017) only falls."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of each label spread over all classes (Szegedy et al. 2016)."""
+    augmentation: Augmentation | None = Augmentation()
+    """Random moves of the training images; null for none."""

@@ -1,0 +1,129 @@
+"""How does text become plain data? One reader for JSON, one for YAML; both refuse what hides mistakes or bombs."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cnnsearch.errors import Fault, InvalidSpecError
+
+MOST_BYTES = 1_000_000
+MOST_DEPTH = 40
+
+Plain = Any  # null, bool, int, float, str, and lists and mappings of these
+
+
+def read_file(path: Path) -> Plain:
+    """Read a .json, .yaml or .yml file to plain data; raise InvalidSpecError with the place of a fault."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1)  # never more, however long the file is
+    except OSError as error:
+        raise _refusal(str(path), f"cannot be read ({error.strerror}); check the path") from None
+    return read_yaml(text) if path.suffix in {".yaml", ".yml"} else read_json(text)
+
+
+def read_json(text: str | bytes | bytearray) -> Plain:
+    """Read JSON; duplicate keys, NaN, more than 1 MB and more than 40 levels are refused."""
+    source = _decoded(text)
+    try:
+        data: Plain = json.loads(source, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise _refusal(f"line {error.lineno}, column {error.colno}", f"not JSON: {error.msg}") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
+        if isinstance(error, InvalidSpecError):
+            raise
+        raise _refusal("", f"not JSON: {str(error).partition(';')[0]}") from None  # an integer of thousands of digits
+    _bound_depth(data)
+    return data
+
+
+def read_yaml(text: str | bytes | bytearray) -> Plain:
+    """Read YAML 1.2 (so `1e-3` is a number and `on` is text); as strict as `read_json`, and no aliases."""
+    from ruamel.yaml import YAML  # only who reads YAML pays for it
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    source = _decoded(text)
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        _scan(yaml.parse(source))
+        data: Plain = yaml.load(source)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise _refusal(where, f"not YAML: {_first_line(error.problem)}") from None
+    except YAMLError as error:
+        raise _refusal("", f"not YAML: {_first_line(str(error))}") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
+        if isinstance(error, InvalidSpecError):
+            raise
+        raise _refusal("", f"not YAML: {_first_line(str(error))}") from None
+    return data
+
+
+def _decoded(text: str | bytes | bytearray) -> str:
+    if len(text) > MOST_BYTES:
+        raise _refusal("", f"the text is longer than {MOST_BYTES:,} bytes; a network or plan needs a few thousand")
+    if isinstance(text, str):
+        return text
+    try:
+        return bytes(text).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _refusal(f"byte {error.start}", "not UTF-8 text; save the file as UTF-8") from None
+
+
+def _without_duplicates(pairs: list[tuple[str, Plain]]) -> dict[str, Plain]:
+    found: dict[str, Plain] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _refusal(key, "this key stands twice in one object; keep one of them")
+        found[key] = value
+    return found
+
+
+def _no_constant(name: str) -> float:
+    raise _refusal("", f"{name} is no JSON number; write a finite one")
+
+
+def _scan(events: Iterator[Any]) -> None:
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+    depth = 0
+    for event in events:
+        where = f"line {event.start_mark.line + 1}"
+        if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
+            raise _refusal(where, "anchors (&) and aliases (*) are not read; write the value out")
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > MOST_DEPTH:
+            raise _too_deep(where)
+
+
+def _bound_depth(data: Plain) -> None:
+    level = [data]
+    for _ in range(MOST_DEPTH + 1):
+        level = [inner for value in level for inner in _inside(value)]
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _inside(value: Plain) -> list[Plain]:
+    if isinstance(value, dict):
+        return list(value.values())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] (plain data)
+    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
+
+
+def _too_deep(where: str = "") -> InvalidSpecError:
+    return _refusal(where, f"nested more than {MOST_DEPTH} levels deep; a plan needs about 10")
+
+
+def _first_line(text: object) -> str:
+    return str(text).strip().partition("\n")[0]
+
+
+def _refusal(where: str, message: str) -> InvalidSpecError:
+    return InvalidSpecError((Fault(where, message),))

@@ -1,0 +1,164 @@
+"""How is one network trained? `train` is the page to read; whoever listens to it decides to go on or to stop.
+
+Axes: N images, C channels, H height, W width, K classes. The whole set lies on the device as bytes, and a step takes
+its images by index: a DataLoader's processes and per-image work cost more than a small network's training.
+Everything random comes from the seed and the epoch's number alone.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from cnnsearch.augment import augment
+from cnnsearch.data import DataSet, Split
+from cnnsearch.recipe import Recipe
+
+WARM_UP = 0.3  # of a one-cycle schedule, and the two divisors below: torch.optim.lr_scheduler.OneCycleLR's defaults
+START_DIVISOR = 25.0
+END_DIVISOR = 250_000.0
+VALIDATION_BATCH = 250  # on a CPU a batch of 1,000 leaves the cache and takes twice as long
+
+
+class Epoch(NamedTuple):
+    """What one pass over the training images came to; validation with the weights at its end."""
+
+    epoch: int
+    """From 1."""
+    loss: float
+    """Mean over the training images, label smoothing and augmentation included."""
+    validation_accuracy: float
+    """A fraction from 0 to 1, computed in fp32."""
+    validation_loss: float
+    """Mean cross-entropy, without label smoothing."""
+    seconds: float
+
+
+class Diverged(Exception):  # noqa: N818 (an outcome of a training, not a fault in the program)
+    """The loss is no longer a finite number."""
+
+
+def normalised(images_NCHW: Tensor, data: DataSet) -> Tensor:
+    """Turn bytes into floats of mean 0 and standard deviation 1 (over the training images)."""
+    mean_C11 = torch.tensor(data.mean, device=images_NCHW.device).view(-1, 1, 1)
+    std_C11 = torch.tensor(data.std, device=images_NCHW.device).view(-1, 1, 1)
+    return (images_NCHW.float() / 255 - mean_C11) / std_C11
+
+
+def validate(module: nn.Module, split: Split, data: DataSet) -> tuple[float, float]:
+    """Return accuracy and mean cross-entropy of a split, in fp32: what the saved weights will give again."""
+    right = torch.zeros((), dtype=torch.int64, device=split.labels_N.device)
+    total = torch.zeros((), device=split.labels_N.device)
+    module.eval()
+    with torch.inference_mode():
+        for images_NCHW, labels_N in zip(*(part.split(VALIDATION_BATCH) for part in split), strict=True):
+            logits_NK = module(normalised(images_NCHW, data))
+            right += (logits_NK.argmax(dim=1) == labels_N).sum()
+            total += cross_entropy(logits_NK, labels_N, reduction="sum")
+    return right.item() / len(split.labels_N), total.item() / len(split.labels_N)
+
+
+def _interpolate(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _one_cycle(share: float) -> float:
+    if share < WARM_UP:
+        return _interpolate(1 / START_DIVISOR, 1, share / WARM_UP)
+    return _interpolate(1, 1 / END_DIVISOR, (share - WARM_UP) / (1 - WARM_UP))
+
+
+def _cosine(share: float) -> float:
+    return _interpolate(1, 0, share)
+
+
+def learning_rates(recipe: Recipe, steps_an_epoch: int) -> list[float]:
+    """Return the learning rate of every step of a training."""
+    steps = recipe.epochs * steps_an_epoch
+    height = _one_cycle if recipe.schedule == "one-cycle" else _cosine
+    return [recipe.learning_rate * height((step + 0.5) / steps) for step in range(steps)]
+
+
+def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Make the optimizer; weight decay would only hinder biases and batch norms, which have one axis."""
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if recipe.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+    nesterov = recipe.momentum > 0
+    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def mixed_precision(device: torch.device) -> torch.autocast:
+    """Compute in bf16 where that is faster than fp32: on GPUs and CPUs that have instructions for it."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", torch.bfloat16, enabled=torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    fast = any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cpu" and fast)
+
+
+def _mix(seed: int, epoch: int) -> int:
+    """Make one seed of two numbers: neighbours must share nothing."""
+    return int.from_bytes(sha256(f"{seed} {epoch}".encode()).digest()[:8], "big") >> 1
+
+
+def _batches(images: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
+    """Draw an epoch's order; the rest that fills no batch is left out, another one in each epoch."""
+    order_N = torch.randperm(images, generator=generator, device=generator.device)
+    return [chosen_N for chosen_N in order_N.split(batch_size) if len(chosen_N) == batch_size]
+
+
+def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterator[Epoch]:
+    """Train a module on the device of its data, and yield after each epoch; raise Diverged on a non-finite loss.
+
+    After the last epoch the module holds that epoch's weights. The same seed on the same machine gives the same
+    weights again; initial weights are the caller's: call `torch.manual_seed(seed)` before building the module.
+    """
+    images_NCHW, labels_N = data.train
+    device = images_NCHW.device
+    module.to(device, memory_format=torch.channels_last)
+    optimizer = _optimizer(module, recipe)
+    batch_size = min(recipe.batch_size, len(labels_N))
+    rates = iter(learning_rates(recipe, len(labels_N) // batch_size))
+
+    for epoch in range(1, recipe.epochs + 1):
+        began = time.perf_counter()
+        module.train()
+        loss_sum = torch.zeros((), device=device)
+        generator = torch.Generator(device).manual_seed(_mix(seed, epoch))
+        batches = _batches(len(labels_N), batch_size, generator)
+
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(_mix(seed, epoch))  # dropout draws from torch's own generators
+            for chosen_N in batches:
+                inputs_NCHW = normalised(images_NCHW[chosen_N], data)
+                if recipe.augmentation is not None:
+                    inputs_NCHW = augment(inputs_NCHW, recipe.augmentation, generator)
+                with mixed_precision(device):
+                    logits_NK = module(inputs_NCHW)
+                    loss = cross_entropy(logits_NK, labels_N[chosen_N], label_smoothing=recipe.label_smoothing)
+                loss.backward()
+                _set_rate(optimizer, next(rates))
+                optimizer.step()
+                optimizer.zero_grad()
+                loss_sum += loss.detach()  # read once an epoch: reading it makes the program wait for the device
+
+        mean_loss = loss_sum.item() / len(batches)
+        accuracy, validation_loss = validate(module, data.validation, data)
+        if not math.isfinite(mean_loss + validation_loss):
+            raise Diverged(f"epoch {epoch}: training loss {mean_loss}, validation loss {validation_loss}")
+        yield Epoch(epoch, mean_loss, accuracy, validation_loss, time.perf_counter() - began)

@@ -1,0 +1,148 @@
+"""How do trained weights get onto the disk and back? safetensors, so no pickle: opening a file runs no code.
+
+One metadata entry, `cnnsearch`, holds as JSON what the weights mean: network, data set, class names, mean and spread
+of the pixels; and a sha256 of all of that and of every tensor, since neither torch nor safetensors notices a flipped
+bit. It is one entry because safetensors writes several in random order: so equal weights are equal files.
+
+Axes: N images, C channels, H height, W width, K classes.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from cnnsearch.data import DataSet
+from cnnsearch.errors import InvalidSpecError, RunError
+from cnnsearch.files import whole
+from cnnsearch.module import build
+from cnnsearch.network import Network
+from cnnsearch.word import Word
+
+FILE_NAME = "weights.safetensors"
+ENTRY = "cnnsearch"
+
+
+class Label(Word):
+    """What trained weights mean."""
+
+    network: Network
+    dataset: str
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    """Of each channel's pixels, from 0 to 1, over the training images."""
+    std: tuple[float, ...]
+
+
+_LABEL = TypeAdapter(Label)
+
+
+class Classifier(nn.Module):
+    """A trained network that takes pixels from 0 to 1 and gives a logit for each of its `classes`."""
+
+    mean_C11: Tensor
+    std_C11: Tensor
+
+    def __init__(self, module: nn.Module, label: Label) -> None:
+        super().__init__()
+        self.module = module
+        self.network = label.network
+        self.classes = label.classes
+        self.dataset = label.dataset
+        for name, values in (("mean_C11", label.mean), ("std_C11", label.std)):
+            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+
+    def forward(self, images_NCHW: Tensor) -> Tensor:
+        """Normalise as in the training, and give logits_NK; raise ValueError for images of another kind."""
+        expected = tuple(self.network.input_shape)
+        if not images_NCHW.is_floating_point() or images_NCHW.shape[1:] != expected:
+            raise ValueError(
+                f"images of {images_NCHW.dtype} and shape {tuple(images_NCHW.shape)}: this network takes floats from 0"
+                f" to 1 of shape (images, {', '.join(map(str, expected))}); divide bytes by 255"
+            )
+        return self.module((images_NCHW - self.mean_C11) / self.std_C11)
+
+
+def save(path: Path, module: nn.Module, network: Network, data: DataSet) -> None:
+    """Write the weights of a trained module with what they mean; the file is whole or not there.
+
+    Raises RunError when the disk takes no more.
+    """
+    label = Label(network=network, dataset=data.name, classes=data.classes, mean=data.mean, std=data.std)
+    content = label.model_dump_json()
+    tensors = {name: _plain(tensor) for name, tensor in module.state_dict().items()}
+    entry = json.dumps({"label": content, "sha256": _digest(content, tensors)})
+    try:
+        with whole(path) as draft:
+            save_file(tensors, draft, {ENTRY: entry})
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: the weights could not be written ({error}); is there space, and permission?") from error
+
+
+def load(path: str | Path) -> Classifier:
+    """Return a trained network, in eval mode on the CPU, from the folder or file it was saved to.
+
+    Raises RunError for a file that is missing, damaged or not ours.
+    """
+    file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
+    entry, tensors = _read(file)
+    label = _checked(file, entry, tensors)
+    module = build(label.network)
+    module.load_state_dict(tensors)
+    return Classifier(module, label).eval()
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    # safetensors takes neither channels_last nor two names for one memory.
+    return tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _digest(content: str, tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256(content.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"\n{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _read(file: Path) -> tuple[str, dict[str, Tensor]]:
+    if not file.is_file():
+        raise RunError(f"{file}: no such file; give the folder of a trained network, such as runs/NAME/best")
+    try:
+        with safe_open(file, framework="pt") as opened:
+            entry = (opened.metadata() or {}).get(ENTRY)
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise RunError(_damaged(file, str(error))) from None
+    if entry is None:
+        raise RunError(f"{file}: no weights of cnnsearch: the metadata has no entry {ENTRY!r}; give a file of a run")
+    return entry, tensors
+
+
+def _checked(file: Path, entry: str, tensors: dict[str, Tensor]) -> Label:
+    try:
+        written: dict[str, Any] = json.loads(entry)
+        content, expected = str(written["label"]), str(written["sha256"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(_damaged(file, f"its label cannot be read: {error}")) from None
+    found = _digest(content, tensors)
+    if found != expected:
+        raise RunError(_damaged(file, f"sha256 {found[:12]}... is not the {expected[:12]}... it was written with"))
+    return _label(file, content)
+
+
+def _label(file: Path, content: str) -> Label:
+    try:
+        return _LABEL.validate_json(content)
+    except (ValidationError, InvalidSpecError) as error:
+        raise RunError(f"{file}: written by another version of cnnsearch, or with blocks not imported: {error}") from None
+
+
+def _damaged(file: Path, why: str) -> str:
+    return f"{file}: damaged or cut off ({why}); take it from a backup, or train the network again"

@@ -1,0 +1,75 @@
+"""What is a word: a frozen value, valid by construction, whose faults name their place."""
+
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from cnnsearch.errors import Fault, InvalidSpecError, place
+from cnnsearch.text import read_json
+
+
+class Word(BaseModel):
+    """A frozen pydantic value: unknown keys, text for numbers and NaN are refused."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True, use_attribute_docstrings=True
+    )
+
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:  # noqa: ANN401 (the border: anything may come)
+        """Check plain data; raise InvalidSpecError with every place found."""
+        try:
+            return super().model_validate(obj, **options)
+        except ValidationError as error:
+            raise InvalidSpecError(faults(error)) from None
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:  # noqa: ANN401
+        """Read JSON text; unlike pydantic's own reader it refuses duplicate keys, NaN and bombs."""
+        return cls.model_validate(read_json(json_data), **options)
+
+    def to_json(self) -> str:
+        """Write the word as a person would: what equals its default is left out."""
+        return self.model_dump_json(exclude_defaults=True)
+
+
+def misfit(where: str, message: str) -> PydanticCustomError:
+    """Make the error that a validator raises for a law between fields; `where` is relative to the word."""
+    return PydanticCustomError("misfit", "{message}", {"message": message, "faults": (Fault(where, message),)})
+
+
+def nested(error: ValidationError) -> PydanticCustomError:
+    """Wrap the faults of a word that a validator read by itself, so that their places are kept."""
+    return PydanticCustomError("misfit", "{message}", {"message": str(error), "faults": faults(error)})
+
+
+def faults(error: ValidationError) -> tuple[Fault, ...]:
+    """Say pydantic's errors our way: the place as it stands in the file, then the law."""
+    return tuple(fault for detail in error.errors() for fault in _faults_of(detail))
+
+
+def _faults_of(detail: ErrorDetails) -> list[Fault]:
+    here = place(*detail["loc"])
+    inner: tuple[Fault, ...] = detail.get("ctx", {}).get("faults", ())
+    if inner:
+        return [Fault(_join(here, fault.place), fault.message) for fault in inner]
+    return [Fault(here, _say(detail))]
+
+
+def _join(outer: str, inner: str) -> str:
+    return outer + inner if inner.startswith("[") or not outer or not inner else f"{outer}.{inner}"
+
+
+def _say(detail: ErrorDetails) -> str:
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        return "unknown key; is it misspelt, or does it belong elsewhere?"
+    if detail["type"] == "missing":
+        return "missing; this key must be given"
+    return f"{message[0].lower()}{message[1:]}, not {_short(detail['input'])}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 (one line of a terminal)
