@@ -5,6 +5,10 @@ MNIST take 43 MB. Who belongs to which split is decided by hashes of the images'
 generator, so that no new version changes it; a study's seed has no part in it.
 """
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportMissingTypeStubs=false
+# (torchvision and scikit-learn have no stubs, and torch's own annotations have holes)
+
 from collections import defaultdict
 from collections.abc import Sequence
 from hashlib import sha256
@@ -55,7 +59,9 @@ def load(name: str, root: Path, device: torch.device) -> DataSet:
     train, validation = rest.take(_others(len(rest.labels_N), chosen)), rest.take(chosen)
     found = fingerprint((train, validation))
     if found != facts.sha256:
-        raise DataError(f"data set {name!r} has changed: its sha256 is {found}, not {facts.sha256}; is a library newer?")
+        raise DataError(
+            f"data set {name!r} has changed: its sha256 is {found}, not {facts.sha256}; is a library newer?"
+        )
     mean, std = _moments(train.images_NCHW)
     return DataSet(name, train.to(device), validation.to(device), facts.classes, mean, std, found)
 
@@ -94,8 +100,8 @@ def fingerprint(splits: Sequence[Split]) -> str:
     """Return the sha256 of the bytes of each split's images and labels, in order."""
     digest = sha256()
     for split in splits:
-        digest.update(split.images_NCHW.contiguous().numpy())
-        digest.update(split.labels_N.to(torch.uint8).numpy())
+        digest.update(split.images_NCHW.numpy().tobytes())
+        digest.update(split.labels_N.to(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -105,7 +111,7 @@ def _moments(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]
     means: list[float] = []
     stds: list[float] = []
     for images_NHW in images_NCHW.unbind(dim=1):
-        share_B = torch.bincount(images_NHW.flatten(), minlength=256) / images_NHW.numel()
+        share_B = torch.bincount(images_NHW.flatten(), minlength=256).double() / images_NHW.numel()
         mean = (share_B * pixels_B).sum()
         means.append(mean.item())
         stds.append((share_B * (pixels_B - mean) ** 2).sum().sqrt().item())
@@ -123,8 +129,8 @@ def _digits() -> tuple[Split, Split]:
     """Return scikit-learn's digits (0 to 16, made 0 to 255) without the test images, and the test images."""
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
-    images_NHW = torch.tensor(digits.images) * (255 / 16)
-    whole = Split(images_NHW.round().to(torch.uint8).unsqueeze(1), torch.tensor(digits.target))
+    pixels, labels = load_digits(return_X_y=True)
+    images_NP = (torch.tensor(pixels) * (255 / 16)).round().to(torch.uint8)
+    whole = Split(images_NP.view(-1, 1, 8, 8), torch.tensor(labels))
     chosen = stratified(whole.labels_N.tolist(), FACTS["digits"].test_images, "digits test")
     return whole.take(_others(len(whole.labels_N), chosen)), whole.take(chosen)

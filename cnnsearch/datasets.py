@@ -1,4 +1,4 @@
-"""Which data sets are known, and where are they kept? (What can be said of them without torch.)"""
+"""Which data sets are known, and where are they kept? What can be said of them without torch."""
 
 import os
 from pathlib import Path

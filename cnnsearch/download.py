@@ -10,7 +10,7 @@ import tempfile
 import time
 import urllib.request
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from http.client import HTTPException
@@ -53,13 +53,14 @@ def _is_right(file: File, path: Path) -> bool:
         return False
     if path.stat().st_size != file.size or sha256(path.read_bytes()).hexdigest() != file.sha256:
         raise DataError(
-            f"{path} is damaged or not MNIST's: the sha256 of its content must be {file.sha256}; delete it and run again"
+            f"{path} is damaged or not MNIST's: the sha256 of its content must be {file.sha256};"
+            " delete it and run again"
         )
     return True
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def _lock(folder: Path) -> Generator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder.parent / ".lock").open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -69,7 +70,7 @@ def _lock(folder: Path) -> Iterator[None]:
 def _bring(file: File, folder: Path, mirrors: Sequence[str] | None) -> None:
     packed = folder / f"{file.name}.gz"
     if not packed.is_file():
-        _write(folder / file.name, _download(file, folder, _torchvision_mirrors() if mirrors is None else mirrors))
+        _write(folder / file.name, _download(file, folder, torchvision_mirrors() if mirrors is None else mirrors))
         return
     try:
         _write(folder / file.name, _unpack(file, packed.read_bytes()))
@@ -91,20 +92,22 @@ def _unpack(file: File, packed: bytes) -> bytes:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all, whatever happens."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as part:
-        try:
-            part.write(content)
-            part.flush()
-            os.fsync(part.fileno())
-            os.chmod(part.name, 0o644)  # a temporary file is for its owner only; a data root may be shared
-            os.replace(part.name, path)
-        except BaseException:
-            os.unlink(part.name)
-            raise
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(descriptor)
+        part.chmod(0o644)  # a temporary file is for its owner only; a data root may be shared
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def _torchvision_mirrors() -> Sequence[str]:
-    from torchvision.datasets import MNIST
+def torchvision_mirrors() -> Sequence[str]:
+    """Return the addresses that torchvision knows for MNIST, best first."""
+    from torchvision.datasets import MNIST  # pyright: ignore[reportMissingTypeStubs]
 
     return MNIST.mirrors
 
@@ -126,7 +129,7 @@ def _download(file: File, folder: Path, mirrors: Sequence[str]) -> bytes:
 
 
 def _read(address: str, most_bytes: int) -> bytes:
-    """Read an address; raise OSError, HTTPException or ValueError when that fails, is too slow or too much."""
+    """Read an address; raise OSError, HTTPException or ValueError when that fails, takes too long or is too long."""
     deadline = time.monotonic() + FILE_SECONDS
     content = bytearray()
     with urllib.request.urlopen(address, timeout=SILENCE_SECONDS) as response:  # noqa: S310 (http is checked by hash)
@@ -136,4 +139,6 @@ def _read(address: str, most_bytes: int) -> bytes:
                 raise ValueError(f"it is longer than {most_bytes} bytes")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"it took longer than {FILE_SECONDS:.0f} s")
+        if response.length:
+            raise ValueError(f"it broke off {response.length} bytes before its end")
     return bytes(content)

@@ -1,6 +1,6 @@
 """What can go wrong, as exceptions a caller can tell apart."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 
 class Fault(NamedTuple):
@@ -8,6 +8,8 @@ class Fault(NamedTuple):
 
     place: str
     message: str
+    scope: Literal["field", "word", "network"] = "field"
+    """What must be seen to notice it: one value, the fields of one word, or the whole network."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message
@@ -39,5 +41,5 @@ def place(*parts: str | int) -> str:
     >>> place("blocks", 3, "maxpool", "kernel_size")
     'blocks[3].maxpool.kernel_size'
     """
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts if part != "")
     return text.removeprefix(".")

@@ -121,10 +121,11 @@ class Network(Word):
         try:
             cost = self.cost
         except MisfitError as error:
-            raise misfit(error.field, error.message) from None
+            raise misfit(error.field, error.message, whole=True) from None
         for name, value, most in zip(Cost._fields, cost, MOST, strict=True):
             if value > most:
-                raise misfit("blocks", f"{name} {value:,} exceeds the library's limit of {most:,}; use fewer channels")
+                law = f"{name} {value:,} exceeds the library's limit of {most:,}"
+                raise misfit("blocks", f"{law}; use fewer channels or pool earlier", whole=True)
         return self
 
     @cached_property

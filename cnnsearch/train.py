@@ -5,6 +5,9 @@ its images by index: a DataLoader's processes and per-image work cost more than 
 Everything random comes from the seed and the epoch's number alone.
 """
 
+# pyright: reportUnknownMemberType=false
+# (torch's own annotations have holes)
+
 import math
 import time
 from collections.abc import Iterator
@@ -56,7 +59,8 @@ def validate(module: nn.Module, split: Split, data: DataSet) -> tuple[float, flo
     total = torch.zeros((), device=split.labels_N.device)
     module.eval()
     with torch.inference_mode():
-        for images_NCHW, labels_N in zip(*(part.split(VALIDATION_BATCH) for part in split), strict=True):
+        for start in range(0, len(split.labels_N), VALIDATION_BATCH):
+            images_NCHW, labels_N = (part[start : start + VALIDATION_BATCH] for part in split)
             logits_NK = module(normalised(images_NCHW, data))
             right += (logits_NK.argmax(dim=1) == labels_N).sum()
             total += cross_entropy(logits_NK, labels_N, reduction="sum")
@@ -119,7 +123,7 @@ def _mix(seed: int, epoch: int) -> int:
 def _batches(images: int, batch_size: int, generator: torch.Generator) -> list[Tensor]:
     """Draw an epoch's order; the rest that fills no batch is left out, another one in each epoch."""
     order_N = torch.randperm(images, generator=generator, device=generator.device)
-    return [chosen_N for chosen_N in order_N.split(batch_size) if len(chosen_N) == batch_size]
+    return list(order_N[: images - images % batch_size].view(-1, batch_size))
 
 
 def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterator[Epoch]:
@@ -130,7 +134,7 @@ def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterat
     """
     images_NCHW, labels_N = data.train
     device = images_NCHW.device
-    module.to(device, memory_format=torch.channels_last)
+    module.to(memory_format=torch.channels_last)
     optimizer = _optimizer(module, recipe)
     batch_size = min(recipe.batch_size, len(labels_N))
     rates = iter(learning_rates(recipe, len(labels_N) // batch_size))

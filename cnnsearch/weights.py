@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType] (untyped)
 from torch import Tensor, nn
 
 from cnnsearch.data import DataSet
@@ -46,8 +46,8 @@ _LABEL = TypeAdapter(Label)
 class Classifier(nn.Module):
     """A trained network that takes pixels from 0 to 1 and gives a logit for each of its `classes`."""
 
-    mean_C11: Tensor
-    std_C11: Tensor
+    mean_C11: Tensor  # noqa: N815 (axes)
+    std_C11: Tensor  # noqa: N815
 
     def __init__(self, module: nn.Module, label: Label) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Classifier(nn.Module):
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Normalise as in the training, and give logits_NK; raise ValueError for images of another kind."""
-        expected = tuple(self.network.input_shape)
+        expected = tuple(self.network.input.shape)
         if not images_NCHW.is_floating_point() or images_NCHW.shape[1:] != expected:
             raise ValueError(
                 f"images of {images_NCHW.dtype} and shape {tuple(images_NCHW.shape)}: this network takes floats from 0"
@@ -82,7 +82,9 @@ def save(path: Path, module: nn.Module, network: Network, data: DataSet) -> None
         with whole(path) as draft:
             save_file(tensors, draft, {ENTRY: entry})
     except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: the weights could not be written ({error}); is there space, and permission?") from error
+        raise RunError(
+            f"{path}: the weights could not be written ({error}); is there space, and permission?"
+        ) from error
 
 
 def load(path: str | Path) -> Classifier:
@@ -115,14 +117,15 @@ def _read(file: Path) -> tuple[str, dict[str, Tensor]]:
     if not file.is_file():
         raise RunError(f"{file}: no such file; give the folder of a trained network, such as runs/NAME/best")
     try:
-        with safe_open(file, framework="pt") as opened:
-            entry = (opened.metadata() or {}).get(ENTRY)
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}
+        opener: Any = safe_open(file, framework="pt")  # safetensors is untyped
+        with opener as opened:
+            metadata: dict[str, str] = opened.metadata() or {}
+            tensors: dict[str, Tensor] = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(_damaged(file, str(error))) from None
-    if entry is None:
+    if ENTRY not in metadata:
         raise RunError(f"{file}: no weights of cnnsearch: the metadata has no entry {ENTRY!r}; give a file of a run")
-    return entry, tensors
+    return metadata[ENTRY], tensors
 
 
 def _checked(file: Path, entry: str, tensors: dict[str, Tensor]) -> Label:
@@ -141,7 +144,9 @@ def _label(file: Path, content: str) -> Label:
     try:
         return _LABEL.validate_json(content)
     except (ValidationError, InvalidSpecError) as error:
-        raise RunError(f"{file}: written by another version of cnnsearch, or with blocks not imported: {error}") from None
+        raise RunError(
+            f"{file}: written by another version of cnnsearch, or with blocks not imported: {error}"
+        ) from None
 
 
 def _damaged(file: Path, why: str) -> str:

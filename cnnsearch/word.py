@@ -34,9 +34,10 @@ class Word(BaseModel):
         return self.model_dump_json(exclude_defaults=True)
 
 
-def misfit(where: str, message: str) -> PydanticCustomError:
-    """Make the error that a validator raises for a law between fields; `where` is relative to the word."""
-    return PydanticCustomError("misfit", "{message}", {"message": message, "faults": (Fault(where, message),)})
+def misfit(where: str, message: str, *, whole: bool = False) -> PydanticCustomError:
+    """Make the error that a validator raises; `where` is the place within the word, or "" for a value by itself."""
+    scope = "network" if whole else "word" if where else "field"
+    return PydanticCustomError("misfit", "{message}", {"message": message, "faults": (Fault(where, message, scope),)})
 
 
 def nested(error: ValidationError) -> PydanticCustomError:
@@ -53,7 +54,7 @@ def _faults_of(detail: ErrorDetails) -> list[Fault]:
     here = place(*detail["loc"])
     inner: tuple[Fault, ...] = detail.get("ctx", {}).get("faults", ())
     if inner:
-        return [Fault(_join(here, fault.place), fault.message) for fault in inner]
+        return [fault._replace(place=_join(here, fault.place)) for fault in inner]
     return [Fault(here, _say(detail))]
 
 

@@ -1,10 +1,22 @@
 """What must whoever runs jobs be able to do?"""
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from cnnsearch.messages import Event, Job
+
+
+class Setup(NamedTuple):
+    """What every worker is told at its start."""
+
+    dataset: str
+    data_root: Path
+    imports: tuple[str, ...] = ()
+    """Modules that register the user's own blocks."""
+    threads: int = 1
+    """CPU threads of one worker."""
 
 
 class Executor(ABC):

@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from cnnsearch.errors import RunError
-from cnnsearch.executors.executor import Executor
+from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.process import Ended, Heard, WorkerProcess
 from cnnsearch.messages import Died, Done, Event, Failed, Go, Job, News, Ready, Stop
 
@@ -40,22 +40,10 @@ class _Slot:
 class LocalExecutor(Executor):
     """One process per slot; several slots may share a device."""
 
-    def __init__(
-        self,
-        slots: Sequence[str],
-        *,
-        dataset: str,
-        data_root: Path,
-        log: Path,
-        imports: Sequence[str] = (),
-        threads: int = 1,
-        command: Sequence[str] = WORKER,
-    ) -> None:
-        """Start the workers; `log` is the folder of their logs, `command` starts another program as worker."""
-        options = ["--dataset", dataset, "--data-root", str(data_root), "--threads", str(threads)]
-        options += [text for module in imports for text in ("--import", module)]
-        self._command = (*command, *options)
-        self._threads = threads
+    def __init__(self, slots: Sequence[str], setup: Setup, log: Path, command: Sequence[str] = WORKER) -> None:
+        """Start a worker for each device in `slots`; `log` is the folder of their logs, `command` starts one."""
+        self._command = (*command, *_options(setup))
+        self._threads = setup.threads
         self._heard: SimpleQueue[tuple[int, Heard]] = SimpleQueue()
         self._slots: list[_Slot] = []
         self._closed = False
@@ -136,6 +124,11 @@ class LocalExecutor(Executor):
         slot.ready = False
         slot.worker = self._start(slot.number, slot.device, slot.log)
         return Died(trial=trial, exit=status, message=f"worker {slot.number} {_ending(status)}; its log is {slot.log}")
+
+
+def _options(setup: Setup) -> list[str]:
+    options = ["--dataset", setup.dataset, "--data-root", str(setup.data_root), "--threads", str(setup.threads)]
+    return options + [text for module in setup.imports for text in ("--import", module)]
 
 
 def _note(slot: _Slot, news: News) -> News:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
-from typing import IO
 
 from cnnsearch.messages import News, Order, read_news, to_line
 
@@ -39,6 +38,10 @@ class WorkerProcess:
                 stderr=errors,
                 start_new_session=True,
             )
+        assert self._process.stdin  # noqa: S101 (ours: both were asked for)
+        assert self._process.stdout  # noqa: S101
+        self._orders = self._process.stdin
+        self._news = self._process.stdout
         self._reader = Thread(target=self._read, args=(hear,), daemon=True)
         self._waiter = Thread(target=self._wait, args=(hear,), daemon=True)
         self._reader.start()
@@ -82,14 +85,8 @@ class WorkerProcess:
             file.seek(0)
             file.write(b"(older lines were cut here)\n" + kept)
 
-    @property
-    def _orders(self) -> IO[bytes]:
-        assert self._process.stdin
-        return self._process.stdin
-
     def _read(self, hear: Callable[[Heard], None]) -> None:
-        assert self._process.stdout
-        with self._process.stdout as lines:
+        with self._news as lines:
             for line in lines:
                 try:
                     hear(read_news(line))

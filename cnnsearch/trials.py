@@ -1,0 +1,126 @@
+"""How does Optuna see a run?
+
+The trials of a record as Optuna's own frozen trials, for its figures and its dashboard, in memory: no storage is
+opened. Parameters are what was *built*, active holes only, and not what was asked. Trial numbers equal the record's,
+so candidates that were turned away or repeat another are kept as pruned trials without a value.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial, TrialState
+
+from cnnsearch.events import Scalar
+from cnnsearch.history import Run, Trial
+
+WIDE = 20.0  # a range whose ends are this far apart is looked at on a logarithmic axis
+
+_STATES = {
+    "complete": TrialState.COMPLETE,
+    "stopped": TrialState.PRUNED,
+    "turned_away": TrialState.PRUNED,
+    "repeated": TrialState.PRUNED,
+    "failed": TrialState.FAIL,
+    "running": TrialState.RUNNING,
+}
+
+
+def distributions(trials: Iterable[Trial]) -> dict[str, BaseDistribution]:
+    """Give each hole the narrowest distribution that holds all values built in it."""
+    values: dict[str, list[Scalar]] = {}
+    for trial in trials:
+        for name, value in trial.built.items():
+            values.setdefault(name, []).append(value)
+    return {name: _distribution(seen) for name, seen in sorted(values.items())}
+
+
+def frozen(trial: Trial, holes: Mapping[str, BaseDistribution], *, alive: bool, scale: float = 1.0) -> FrozenTrial:
+    """Retell one trial; `scale` 100 gives its scores in percent. Where no coordinator lives, nothing is running."""
+    state = _STATES[trial.state]
+    if state == TrialState.RUNNING and not alive:
+        state = TrialState.WAITING
+    score = None if trial.score is None or state != TrialState.COMPLETE else trial.score * scale
+    return FrozenTrial(
+        number=trial.number,
+        trial_id=trial.number,
+        state=TrialState.FAIL if state == TrialState.COMPLETE and score is None else state,
+        value=score,
+        datetime_start=datetime.fromtimestamp(trial.started),  # noqa: DTZ006 (Optuna's times are local and naive)
+        datetime_complete=_end(trial),
+        params={name: _param(value, holes[name]) for name, value in trial.built.items()},
+        distributions={name: holes[name] for name in trial.built},
+        user_attrs=attributes(trial),
+        system_attrs={},
+        intermediate_values={epoch.epoch: epoch.validation_accuracy * scale for epoch in trial.epochs},
+    )
+
+
+def attributes(trial: Trial) -> dict[str, Scalar]:
+    """Give what is worth a column beside the parameters."""
+    return {
+        "state": trial.state,
+        "reason": trial.reason,
+        "feasible": trial.state != "turned_away",
+        "parameters": trial.parameters,
+        "macs": trial.macs,
+        "weight_bytes": trial.weight_bytes,
+        "activation_bytes": trial.activation_bytes,
+        "fingerprint": trial.fingerprint,
+    }
+
+
+def study(run: Run, *, scale: float = 1.0, names: Mapping[str, str] | None = None) -> optuna.Study:
+    """Retell a run as a study in memory; `names` gives holes other names."""
+    trials = run.trials if names is None else tuple(_renamed(trial, names) for trial in run.trials)
+    holes = distributions(trials)
+    told = optuna.create_study(
+        storage=optuna.storages.InMemoryStorage(),
+        sampler=optuna.samplers.RandomSampler(),  # it only remembers; a cheap one to make
+        study_name=run.folder.name,
+        direction="maximize",
+    )
+    told.add_trials(frozen(trial, holes, alive=run.state == "running", scale=scale) for trial in _gapless(trials))
+    return told
+
+
+def _renamed(trial: Trial, names: Mapping[str, str]) -> Trial:
+    return trial.model_copy(update={"built": {names[name]: value for name, value in trial.built.items()}})
+
+
+def _gapless(trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
+    assert [trial.number for trial in trials] == list(range(len(trials))), "a record gives every index once"
+    return trials
+
+
+def _end(trial: Trial) -> datetime | None:
+    # A clock that was set back must not make a trial end before it began.
+    return None if trial.ended is None else datetime.fromtimestamp(max(trial.started, trial.ended))  # noqa: DTZ006
+
+
+def _distribution(values: list[Scalar]) -> BaseDistribution:
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) < len(values):
+        return CategoricalDistribution(sorted({_text(value) for value in values}))
+    low, high = min(numbers), max(numbers)
+    log = low > 0 and high / low >= WIDE
+    if all(isinstance(number, int) for number in numbers):
+        return IntDistribution(int(low), int(high), log=log)
+    return FloatDistribution(low, high, log=log)
+
+
+def _param(value: Scalar, hole: BaseDistribution) -> Scalar:
+    return _text(value) if isinstance(hole, CategoricalDistribution) else value
+
+
+def _text(value: Scalar) -> str:
+    """Write a value as in a file: null, true, 3, same."""
+    return (
+        {None: "null", True: "true", False: "false"}.get(value) or str(value) if not isinstance(value, str) else value
+    )

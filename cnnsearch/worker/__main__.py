@@ -1,0 +1,60 @@
+"""The process of a worker; messages.py says how to talk to it."""
+
+import argparse
+import faulthandler
+import importlib
+import signal
+from pathlib import Path
+from time import perf_counter
+
+from cnnsearch.messages import Failed, Ready
+from cnnsearch.worker.pipe import Coordinator, end
+
+
+def main() -> None:
+    """Load the data set, then do job after job until the coordinator closes the pipe."""
+    began = perf_counter()
+    options = _options()
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to answer
+    coordinator = Coordinator()
+
+    # Only now, since torch takes seconds and a closed pipe must be noticed meanwhile.
+    import torch
+
+    from cnnsearch.data import load
+    from cnnsearch.worker.job import recovers, run
+
+    torch.set_num_threads(options.threads)
+    for module in options.imports:
+        importlib.import_module(module)
+    device = torch.device(options.device)
+    data = load(options.dataset, options.data_root, device)
+    coordinator.say(Ready(device=options.device, torch=str(torch.__version__), seconds=perf_counter() - began))
+    while True:
+        for news in run(coordinator.next_job(), data, coordinator.stops):
+            coordinator.say(news)
+            if isinstance(news, Failed) and not recovers(device):
+                end(1)
+
+
+class _Options(argparse.Namespace):
+    dataset: str
+    data_root: Path
+    device: str
+    threads: int
+    imports: list[str]
+
+
+def _options() -> _Options:
+    parser = argparse.ArgumentParser("cnnsearch.worker", description="Started by an executor; speaks JSON lines.")
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--data-root", required=True, type=Path)
+    parser.add_argument("--device", required=True, help="cpu or cuda:0")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE")
+    return parser.parse_args(namespace=_Options())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""What does a worker do with a job? It builds, trains, and classes what goes wrong."""
+
+import gc
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from cnnsearch import weights
+from cnnsearch.data import DataSet
+from cnnsearch.messages import Done, Epoch, Failed, Job, News, Reason
+from cnnsearch.module import build
+from cnnsearch.train import Diverged, train
+
+MOST_CHARACTERS = 500
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "_ALLOC_FAILED")
+"""What RuntimeErrors of the CPU's allocator, cuBLAS and cuDNN say; for the CUDA allocator torch has a class."""
+
+
+class Stops(Protocol):
+    """What a worker asks its coordinator after each epoch."""
+
+    def __call__(self, trial: int, *, wait: bool) -> bool:
+        """Say whether a trial is told to stop; `wait` for the answer, else look at what came already."""
+        ...
+
+
+def run(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
+    """Do a job on the device of the data; the last message is Done or Failed, whatever user code does."""
+    failed = None
+    try:
+        yield from _train(job, data, stops)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (a network must not end the worker of the next)
+        print(f"trial {job.trial}:", file=sys.stderr)  # noqa: T201 (standard error is the log)
+        traceback.print_exc()
+        failed = Failed(trial=job.trial, reason=reason(error), message=one_line(error))
+    if failed:  # said only here, where the error no longer holds the module's memory
+        yield failed
+
+
+def _train(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
+    torch.manual_seed(job.seed)  # pyright: ignore[reportUnknownMemberType]
+    module = build(job.network).to(data.train.images_NCHW.device)
+    for epoch in train(module, data, job.recipe, job.seed):
+        yield Epoch(trial=job.trial, **epoch._asdict())
+        at_rung = epoch.epoch in job.rungs and epoch.epoch < job.recipe.epochs
+        if stops(job.trial, wait=at_rung):
+            yield Done(trial=job.trial, stopped=True)
+            return
+    weights.save(Path(job.weights), module, job.network, data)
+    yield Done(trial=job.trial, stopped=False)
+
+
+def reason(error: BaseException) -> Reason:
+    """Class an error that ended a training."""
+    if isinstance(error, Diverged):
+        return "diverged"
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "out of memory"
+    said = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
+    return "out of memory" if said else "bug"
+
+
+def one_line(error: BaseException) -> str:
+    """Write what a traceback ends with, as one line that any pipe takes."""
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text[:MOST_CHARACTERS].encode(errors="replace").decode()
+
+
+def recovers(device: torch.device) -> bool:
+    """Free what a failed job held, and say whether the device is usable; some CUDA errors end a process's use of it."""
+    gc.collect()
+    if device.type != "cuda":
+        return True
+    try:
+        torch.cuda.empty_cache()
+        torch.cuda.synchronize(device)
+    except RuntimeError:
+        traceback.print_exc()
+        return False
+    return True

@@ -1,0 +1,342 @@
+import gzip
+import os
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import platformdirs
+import pytest
+import torch
+from torchvision.datasets import mnist
+
+from cnnsearch import data, datasets, download
+from cnnsearch.data import DataSet, Split, fingerprint, load, load_test, stratified
+from cnnsearch.datasets import FACTS, File, data_root, mnist_folder, mnist_on_disk
+from cnnsearch.download import prepare
+from cnnsearch.errors import DataError
+
+CPU = torch.device("cpu")
+# The first 16 digits of the hashes of training, validation and test split: which image is where never changes.
+DIGITS = ["41aa5887cce14b4a", "7022ac5aa3567874", "0be4e9cfdcb0dfed"]
+MNIST = ["9659920f065b47a8", "0c91c960e9f2acd9", "c3f9adf9c66efb57"]
+
+CONTENT = {f"{split}-{kind}": f"{split} {kind} ".encode() * 20_000 for split in ("a", "b") for kind in ("x", "y")}
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> tuple[File, ...]:
+    """Four small files stand for MNIST's."""
+    table = tuple(File(name, sha256(content).hexdigest(), len(content)) for name, content in CONTENT.items())
+    for room in (datasets, download):
+        monkeypatch.setattr(room, "MNIST_FILES", table)
+    return table
+
+
+class Mirror(ThreadingHTTPServer):
+    """Serves CONTENT as .gz and lists what was asked; `spoil` may change an answer."""
+
+    daemon_threads = True
+
+    def __init__(self, spoil: Callable[[bytes], bytes] = bytes, status: int = 200) -> None:
+        self.spoil, self.status, self.asked = spoil, status, []
+        super().__init__(("127.0.0.1", 0), Answer)
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Mirror
+
+    def do_GET(self) -> None:
+        name = self.path.removeprefix("/").removesuffix(".gz")
+        self.server.asked.append(name)
+        whole = gzip.compress(CONTENT[name])
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(whole)))
+        self.end_headers()
+        self.wfile.write(self.server.spoil(whole))
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class's name)
+        pass
+
+
+@pytest.fixture
+def mirror() -> Iterator[Mirror]:
+    with Mirror() as server:
+        yield server
+
+
+def whole(root: Path) -> bool:
+    """Say whether the folder holds the four files and nothing else."""
+    return {path.name: path.read_bytes() for path in mnist_folder(root).iterdir()} == CONTENT
+
+
+def put(root: Path, name: str, content: bytes) -> Path:
+    path = mnist_folder(root) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def put_all(root: Path, suffix: str = "", pack: Callable[[bytes], bytes] = bytes) -> None:
+    for name, content in CONTENT.items():
+        put(root, f"{name}{suffix}", pack(content))
+
+
+@pytest.fixture(scope="session")
+def digits() -> DataSet:
+    return load("digits", Path("unused"), CPU)
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    root = data_root()
+    if not mnist_on_disk(root):
+        pytest.skip(f"MNIST is not in {root}: set CNNSEARCH_DATA")
+    return root
+
+
+def test_the_data_root_is_the_one_given_then_the_variable_then_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNSEARCH_DATA", "/from/variable")
+    assert data_root("/given") == Path("/given")
+    assert data_root() == Path("/from/variable")
+    monkeypatch.delenv("CNNSEARCH_DATA")
+    assert data_root() == platformdirs.user_cache_path("cnnsearch")
+
+
+def test_the_facts_of_a_data_set_need_no_torch() -> None:
+    code = "import sys, cnnsearch.datasets, cnnsearch.download; print('torch' in sys.modules, 'sklearn' in sys.modules)"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == "False False\n"
+
+
+def test_an_unknown_data_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        prepare("mnits", tmp_path)
+    assert str(caught.value) == "data set 'mnits' is not known; the data sets are 'mnist', 'digits'"
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [("", bytes), (".gz", gzip.compress)])
+def test_files_are_seen_on_disk_unpacked_or_packed(
+    tmp_path: Path, files: tuple[File, ...], suffix: str, pack: Callable[[bytes], bytes]
+) -> None:
+    put_all(tmp_path, suffix, pack)
+    assert mnist_on_disk(tmp_path)
+    (mnist_folder(tmp_path) / f"{files[2].name}{suffix}").unlink()
+    assert not mnist_on_disk(tmp_path)
+
+
+@pytest.mark.usefixtures("files")
+def test_packed_files_are_unpacked_and_kept(tmp_path: Path) -> None:
+    put_all(tmp_path, ".gz", gzip.compress)
+    prepare("mnist", tmp_path, mirrors=())
+    folder = mnist_folder(tmp_path)
+    assert {name: (folder / name).read_bytes() for name in CONTENT} == CONTENT
+    assert len(list(folder.iterdir())) == 8
+    assert {(folder / name).stat().st_mode & 0o777 for name in CONTENT} == {0o644}
+
+
+@pytest.mark.usefixtures("files")
+def test_files_that_are_right_are_only_read(tmp_path: Path) -> None:
+    put_all(tmp_path)
+    prepare("mnist", tmp_path, mirrors=())
+    assert whole(tmp_path)
+    assert not (tmp_path / "MNIST" / ".lock").exists()
+
+
+def test_a_damaged_file_is_refused_and_left_alone(tmp_path: Path, files: tuple[File, ...], mirror: Mirror) -> None:
+    put_all(tmp_path)
+    path = put(tmp_path, files[1].name, b"half")
+    with pytest.raises(DataError) as caught:
+        prepare("mnist", tmp_path, [mirror.address])
+    law = f"the sha256 of its content must be {files[1].sha256}"
+    assert str(caught.value) == f"{path} is damaged or not MNIST's: {law}; delete it and run again"
+    assert (path.read_bytes(), mirror.asked) == (b"half", [])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"<html>", "it is not a gzip file (Error -3 while decompressing data: incorrect header check)"),
+        (gzip.compress(b"x"), f"the sha256 of its content is {sha256(b'x').hexdigest()}, not "),
+        (gzip.compress(CONTENT["a-x"])[:-40], "the sha256 of its content is "),
+        (gzip.compress(bytes(10**8)), "the sha256 of its content is "),
+    ],
+    ids=["not gzip", "another file", "half", "bomb"],
+)
+@pytest.mark.usefixtures("files")
+def test_a_damaged_packed_file_is_refused(tmp_path: Path, content: bytes, reason: str) -> None:
+    path = put(tmp_path, "a-x.gz", content)
+    with pytest.raises(DataError) as caught:
+        prepare("mnist", tmp_path, mirrors=())
+    assert str(caught.value).startswith(f"{path} is damaged or not MNIST's: {reason}")
+    assert str(caught.value).endswith("; delete it and run again")
+    assert list(mnist_folder(tmp_path).iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("files")
+def test_missing_files_are_downloaded_unpacked_and_checked(tmp_path: Path, mirror: Mirror) -> None:
+    put(tmp_path, "a-y", CONTENT["a-y"])
+    prepare("mnist", tmp_path, [mirror.address])
+    assert whole(tmp_path)
+    assert mirror.asked == ["a-x", "b-x", "b-y"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "status", "reason"),
+    [
+        (bytes, 404, "HTTP Error 404: Not Found"),
+        (lambda whole: whole[:100], 200, "it broke off "),
+        (lambda whole: b"x" * len(whole), 200, "it is not a gzip file"),
+        (lambda whole: gzip.compress(b"another")[: len(whole)].ljust(len(whole)), 200, "the sha256 of its content is"),
+    ],
+    ids=["404", "half", "html", "another file"],
+)
+@pytest.mark.usefixtures("files")
+def test_a_bad_mirror_gives_way_to_the_next(
+    tmp_path: Path, mirror: Mirror, spoil: Callable[[bytes], bytes], status: int, reason: str
+) -> None:
+    with Mirror(spoil, status) as bad:
+        prepare("mnist", tmp_path, [bad.address, mirror.address])
+        assert whole(tmp_path)
+        with pytest.raises(DataError) as caught:
+            prepare("mnist", tmp_path / "other", [bad.address])
+    assert f"could not be downloaded ({bad.address}a-x.gz: {reason}" in str(caught.value)
+    assert list(mnist_folder(tmp_path / "other").iterdir()) == []
+
+
+@pytest.mark.usefixtures("files")
+def test_a_silent_mirror_gives_way_to_the_next(tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "SILENCE_SECONDS", 0.05)
+    never = threading.Event()
+    with Mirror(lambda whole: whole[: never.wait(1)]) as silent:
+        prepare("mnist", tmp_path, [silent.address, mirror.address])
+    assert whole(tmp_path)
+
+
+@pytest.mark.usefixtures("files")
+def test_a_mirror_that_is_too_slow_is_given_up(tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "FILE_SECONDS", 0.0)
+    with pytest.raises(DataError, match=r"a-x\.gz: it took longer than 0 s"):
+        prepare("mnist", tmp_path, [mirror.address])
+
+
+@pytest.mark.usefixtures("files")
+def test_a_mirror_that_sends_too_much_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CONTENT, "a-x", os.urandom(3 * len(CONTENT["a-x"])))
+    with Mirror() as mirror, pytest.raises(DataError, match=r"a-x\.gz: it is longer than 160000 bytes"):
+        prepare("mnist", tmp_path, [mirror.address])
+
+
+@pytest.mark.usefixtures("files")
+def test_without_any_mirror_the_error_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        prepare("mnist", tmp_path, ["http://127.0.0.1:1/"])
+    assert str(caught.value) == (
+        f"MNIST is not in {mnist_folder(tmp_path)} and could not be downloaded"
+        " (http://127.0.0.1:1/a-x.gz: <urlopen error [Errno 111] Connection refused>)."
+        " Put the files a-x, a-y, b-x, b-y there, as they are or as .gz, or name their folder by --data-root;"
+        " or use --dataset digits, which needs no download"
+    )
+
+
+@pytest.mark.usefixtures("files")
+def test_eight_at_once_download_once(tmp_path: Path, mirror: Mirror) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(prepare, "mnist", tmp_path, [mirror.address]) for _ in range(8)]:
+            done.result()
+    assert whole(tmp_path)
+    assert mirror.asked == list(CONTENT)
+
+
+@pytest.mark.usefixtures("files")
+def test_a_full_disk_leaves_no_partial_file(tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DataError) as caught:
+        prepare("mnist", tmp_path, [mirror.address])
+    folder = mnist_folder(tmp_path)
+    reason = "[Errno 28] No space left on device"
+    assert str(caught.value) == f"{folder} cannot be used for MNIST: {reason}; name another --data-root"
+    assert list(folder.iterdir()) == []
+
+
+def test_torchvision_still_knows_mirrors() -> None:
+    mirrors = download.torchvision_mirrors()
+    assert mirrors
+    assert all(mirror.startswith("http") and mirror.endswith("/") for mirror in mirrors)
+
+
+def test_a_stratified_choice_keeps_each_class_in_its_share() -> None:
+    labels = [0] * 600 + [1] * 300 + [2] * 100
+    chosen = stratified(labels, 101, "salt")
+    assert chosen == sorted(set(chosen))
+    assert Counter(labels[place] for place in chosen) == {0: 61, 1: 30, 2: 10}
+    assert stratified(labels, 101, "salt") == chosen != stratified(labels, 101, "other")
+
+
+def test_digits_are_what_the_facts_say(digits: DataSet) -> None:
+    assert_facts(digits, load_test("digits", Path("unused"), CPU))
+
+
+def assert_facts(found: DataSet, test: Split) -> None:
+    facts = FACTS[found.name]
+    assert (found.sha256, found.classes) == (facts.sha256, facts.classes)
+    counts = (facts.train_images, facts.validation_images, facts.test_images)
+    for split, count in zip((found.train, found.validation, test), counts, strict=True):
+        assert split.images_NCHW.shape == (count, facts.channels, facts.height, facts.width)
+        assert (split.images_NCHW.dtype, split.labels_N.dtype) == (torch.uint8, torch.int64)
+        assert split.labels_N.unique().tolist() == list(range(len(facts.classes)))
+
+
+def test_the_splits_of_digits_are_fixed_and_disjoint(digits: DataSet) -> None:
+    test = load_test("digits", Path("unused"), CPU)
+    assert [fingerprint([split])[:16] for split in (digits.train, digits.validation, test)] == DIGITS
+    images = [image.numpy().tobytes() for split in (digits.train, digits.validation, test) for image in split[0]]
+    assert len(set(images)) == 1797
+
+
+def test_the_training_pixels_of_digits_are_normalised_by_mean_and_std(digits: DataSet) -> None:
+    pixels = digits.train.images_NCHW.double() / 255
+    assert digits.mean == pytest.approx([pixels.mean().item()], abs=1e-12)
+    assert digits.std == pytest.approx([pixels.std(correction=0).item()], abs=1e-12)
+
+
+def test_digits_of_another_content_are_refused(digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(data.FACTS, "digits", FACTS["digits"]._replace(sha256="0" * 64))
+    with pytest.raises(DataError) as caught:
+        load("digits", Path("unused"), CPU)
+    law = f"its sha256 is {digits.sha256}, not {'0' * 64}"
+    assert str(caught.value) == f"data set 'digits' has changed: {law}; is a library newer?"
+
+
+def test_mnist_is_what_the_facts_say_and_its_splits_are_fixed(mnist_root: Path) -> None:
+    found = load("mnist", mnist_root, CPU)
+    test = load_test("mnist", mnist_root, CPU)
+    assert_facts(found, test)
+    assert [fingerprint([split])[:16] for split in (found.train, found.validation, test)] == MNIST
+    assert found.mean == pytest.approx([0.1307], abs=3e-4)
+    assert found.std == pytest.approx([0.3081], abs=3e-4)
+
+
+def test_the_search_never_parses_the_test_files(mnist_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    read = mnist.read_image_file
+    monkeypatch.setattr(mnist, "read_image_file", lambda path: opened.append(Path(path).name) or read(path))
+    load("mnist", mnist_root, CPU)
+    assert opened == ["train-images-idx3-ubyte"]

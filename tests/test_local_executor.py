@@ -1,0 +1,281 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from cnnsearch.errors import RunError
+from cnnsearch.executors.executor import Setup
+from cnnsearch.executors.local import LocalExecutor
+from cnnsearch.executors.process import MOST_LOG_BYTES, environment
+from cnnsearch.messages import Died, Done, Epoch, Event, Job, Ready
+from cnnsearch.network import Network
+from cnnsearch.recipe import Recipe
+
+FAKE = Path(__file__).with_name("fake_worker.py")
+SETUP = Setup("digits", Path("nowhere"))
+NETWORK = Network.model_validate(
+    {
+        "input": {"channels": 1, "height": 8, "width": 8},
+        "blocks": [{"conv": {"out_channels": 4, "kernel_size": 3}}],
+        "classes": 10,
+    }
+)
+PATIENCE = 60.0
+
+
+def job(trial: int, act: str = "nothing", rungs: tuple[int, ...] = ()) -> Job:
+    return Job(trial=trial, network=NETWORK, recipe=Recipe(epochs=3), seed=0, rungs=rungs, weights=act)
+
+
+def start(log: Path, slots: int = 1, act: str = "nothing", *more: str) -> LocalExecutor:
+    command = (sys.executable, "-P", str(FAKE), act, *more)
+    return LocalExecutor(["cpu"] * slots, SETUP, log, command)
+
+
+def until(executor: LocalExecutor, wanted: Callable[[Event], bool]) -> list[Event]:
+    """Return the events up to the first one that is wanted."""
+    heard: list[Event] = []
+    while not heard or not wanted(heard[-1]):
+        event = executor.events(PATIENCE)
+        assert event is not None, heard
+        heard.append(event)
+    return heard
+
+
+def is_a(kind: type[Event]) -> Callable[[Event], bool]:
+    return lambda event: isinstance(event, kind)
+
+
+def workers() -> list[psutil.Process]:
+    """Return the workers of this process, in the order of their slots."""
+    return sorted(psutil.Process().children(), key=lambda process: (process.create_time(), process.pid))
+
+
+@pytest.fixture
+def executor(tmp_path: Path) -> Iterator[LocalExecutor]:
+    with start(tmp_path / "log") as executor:
+        yield executor
+
+
+def test_a_job_given_before_the_worker_is_ready_is_done(executor: LocalExecutor) -> None:
+    assert executor.submit(job(7)) == 0
+    assert executor.free == 0
+    heard = until(executor, is_a(Done))
+    assert [type(event) for event in heard] == [Ready, Epoch, Epoch, Epoch, Done]
+    assert executor.free == 1
+
+
+def test_a_trial_waits_at_its_rung_and_goes_on(executor: LocalExecutor) -> None:
+    executor.submit(job(7, rungs=(2, 3)))
+    until(executor, lambda event: isinstance(event, Epoch) and event.epoch == 2)
+    assert executor.events(0.2) is None
+    executor.go(7)
+    assert until(executor, is_a(Done))[-1] == Done(trial=7, stopped=False)
+
+
+def test_a_trial_is_stopped_at_its_rung_and_the_slot_is_free(executor: LocalExecutor) -> None:
+    executor.submit(job(7, rungs=(1,)))
+    until(executor, is_a(Epoch))
+    executor.stop(7)
+    assert executor.events(PATIENCE) == Done(trial=7, stopped=True)
+    assert executor.free == 1
+
+
+def test_an_answer_to_a_trial_that_is_over_disturbs_nobody(executor: LocalExecutor) -> None:
+    executor.submit(job(7))
+    until(executor, is_a(Done))
+    executor.stop(7)
+    executor.submit(job(8))
+    assert until(executor, is_a(Done))[-1] == Done(trial=8, stopped=False)
+
+
+def test_a_killed_worker_is_noticed_in_two_seconds_and_costs_only_its_trial(tmp_path: Path) -> None:
+    with start(tmp_path, slots=2) as executor:
+        until(executor, is_a(Ready))
+        until(executor, is_a(Ready))
+        for trial, act in ((0, "hang"), (1, "nothing")):
+            executor.submit(job(trial, act, rungs=(1,)))
+        until(executor, is_a(Epoch))
+        until(executor, is_a(Epoch))
+        began = time.monotonic()
+        workers()[0].kill()
+        died = until(executor, is_a(Died))[-1]
+        assert time.monotonic() - began < 2.0
+        assert died == Died(
+            trial=0,
+            exit=-signal.SIGKILL,
+            message="worker 0 was ended by SIGKILL (by hand, or by the system for want of memory);"
+            f" its log is {tmp_path / 'worker-0.log'}",
+        )
+        executor.go(1)
+        executor.submit(job(0))
+        until(executor, Done(trial=1, stopped=False).__eq__)
+        until(executor, lambda event: isinstance(event, Epoch) and event.trial == 0)
+
+
+def run_all(executor: LocalExecutor, jobs: list[Job]) -> Iterator[Event]:
+    """Run jobs until each is done, those of dead workers again."""
+    waiting = {each.trial: each for each in jobs}
+    left = list(waiting)
+    while waiting:
+        while left and executor.free:
+            executor.submit(waiting[left.pop()])
+        event = executor.events(PATIENCE)
+        assert event is not None
+        yield event
+        if isinstance(event, Died) and event.trial is not None:
+            left.append(event.trial)
+        if isinstance(event, Done):
+            del waiting[event.trial]
+
+
+def test_deaths_at_any_instant_lose_no_trial_and_finish_none_twice(tmp_path: Path) -> None:
+    trials = range(24)
+    with start(tmp_path, slots=3) as executor:
+        events = list(run_all(executor, [job(trial, "may_die") for trial in trials]))
+        assert executor.free == 3
+    assert sorted(event.trial for event in events if isinstance(event, Done)) == list(trials)
+    assert any(isinstance(event, Died) for event in events)
+
+
+def test_a_crash_is_told_with_its_signal(executor: LocalExecutor) -> None:
+    executor.submit(job(7, "die"))
+    died = until(executor, is_a(Died))[-1]
+    assert isinstance(died, Died)
+    assert (died.trial, died.exit) == (7, -signal.SIGSEGV)
+    assert died.message.startswith("worker 0 was ended by SIGSEGV; its log is ")
+
+
+def test_a_child_that_holds_the_pipe_hides_no_death_and_is_ended_too(executor: LocalExecutor) -> None:
+    executor.submit(job(7, "leave_a_child"))
+    died = until(executor, is_a(Died))[-1]  # all that held the pipe is gone, or this would not be heard
+    assert isinstance(died, Died)
+    assert (died.trial, died.exit) == (7, 3)
+    assert died.message.startswith("worker 0 ended with exit status 3; its log is ")
+
+
+def test_a_worker_that_dies_before_it_is_ready_has_not_begun_its_trial(tmp_path: Path) -> None:
+    with start(tmp_path, 1, "die_at_first_start", str(tmp_path / "flag")) as executor:
+        executor.submit(job(7))
+        heard = until(executor, is_a(Done))
+    assert [type(event) for event in heard] == [Died, Ready, Epoch, Epoch, Epoch, Done]
+    assert isinstance(heard[0], Died)
+    assert heard[0].trial is None
+
+
+def test_workers_that_cannot_start_are_given_up_after_three_times(tmp_path: Path) -> None:
+    with start(tmp_path, 1, "no_start") as executor:
+        with pytest.raises(RunError) as error:
+            until(executor, is_a(Ready))
+    first, *_, last = str(error.value).splitlines()
+    assert first == (
+        "worker 0 on 'cpu' ended with exit status 1 before it was ready, 3 times in a row; "
+        f"the end of its log {tmp_path / 'worker-0.log'} says why:"
+    )
+    assert last == "ImportError: no module named 'my_blocks'"
+
+
+def test_a_worker_that_says_nonsense_is_replaced(executor: LocalExecutor, tmp_path: Path) -> None:
+    executor.submit(job(7, "say_nonsense"))
+    died = until(executor, is_a(Died))[-1]
+    assert isinstance(died, Died)
+    assert died.trial == 7
+    assert "since it said what is no message: b'" not in died.message
+    log = (tmp_path / "log" / "worker-0.log").read_text()
+    assert 'cnnsearch ended this worker, since it said what is no message: {"kind": "epoch"}' in log
+
+
+def test_what_user_code_prints_and_reads_does_not_disturb(executor: LocalExecutor, tmp_path: Path) -> None:
+    executor.submit(job(7, "print_a_lot"))
+    heard = until(executor, is_a(Done))
+    assert [type(event) for event in heard] == [Ready, Epoch, Epoch, Epoch, Done]
+    log = (tmp_path / "log" / "worker-0.log").read_text()
+    assert log.count("nonsense\nread: ''\n") == 3
+
+
+def test_a_log_that_grows_without_end_is_cut_to_its_end(executor: LocalExecutor, tmp_path: Path) -> None:
+    executor.submit(job(7, "write_much"))
+    until(executor, is_a(Done))
+    log = (tmp_path / "log" / "worker-0.log").read_bytes()
+    assert len(log) <= MOST_LOG_BYTES
+    assert log.startswith(b"(older lines were cut here)\n")
+
+
+@pytest.mark.parametrize("act", ["nothing", "hang", "resist", "hold_the_interpreter"])
+def test_close_leaves_no_process_whatever_they_do(tmp_path: Path, act: str) -> None:
+    executor = start(tmp_path, slots=2)
+    executor.submit(job(7, act, rungs=(1, 2)))
+    until(executor, is_a(Epoch))
+    mine = workers()
+    began = time.monotonic()
+    executor.close()
+    assert time.monotonic() - began < 3.0
+    assert not any(process.is_running() for process in mine)
+    executor.close()
+    assert executor.events(PATIENCE) is None
+
+
+def test_ctrl_c_does_not_reach_the_workers(executor: LocalExecutor) -> None:
+    until(executor, is_a(Ready))
+    assert os.getsid(workers()[0].pid) == workers()[0].pid
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from test_local_executor import *
+with start(Path(sys.argv[1]), 2, sys.argv[3]) as executor:
+    executor.submit(job(0, sys.argv[2]))
+    print("started", flush=True)
+    while True:
+        print(executor.events(PATIENCE), flush=True)
+"""
+
+
+@pytest.mark.parametrize(("act", "at_start"), [("hang", ""), ("hold_the_interpreter", ""), ("nothing", "hang")])
+def test_after_a_sigkill_of_the_parent_no_worker_is_left(tmp_path: Path, act: str, at_start: str) -> None:
+    here = {**os.environ, "PYTHONPATH": str(FAKE.parent)}
+    command = [sys.executable, "-c", PARENT, str(tmp_path), act, at_start]
+    with subprocess.Popen(command, env=here, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        wanted = {"hang": "started", "": "epoch=1"}[at_start]
+        next(line for line in parent.stdout if wanted in line)
+        orphans = psutil.Process(parent.pid).children(recursive=True)
+        parent.kill()
+    assert len(orphans) == 2
+    _, alive = psutil.wait_procs(orphans, timeout=5)
+    assert not alive
+
+
+def test_starting_is_quick_and_loads_neither_torch_nor_optuna(tmp_path: Path) -> None:
+    program = f"""
+import sys, time
+sys.path.append({str(FAKE.parent)!r})
+from pathlib import Path
+from cnnsearch.executors.executor import Setup
+from cnnsearch.executors.local import LocalExecutor
+began = time.perf_counter()
+with LocalExecutor(["cpu"] * 2, Setup("digits", Path("nowhere")), Path({str(tmp_path)!r}), ("sleep", "60")):
+    assert time.perf_counter() - began < 0.5, time.perf_counter() - began
+    assert not {{"torch", "optuna"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_workers_import_what_the_coordinator_can_and_what_lies_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["", "/somewhere", "/else"])
+    assert environment(1)["PYTHONPATH"] == f"{tmp_path}:/somewhere:/else"
+    monkeypatch.setattr(sys, "path", ["/somewhere"])
+    assert environment(1)["PYTHONPATH"] == f"/somewhere:{tmp_path}"
+
+
+def test_workers_get_their_share_of_threads() -> None:
+    assert environment(3)["OMP_NUM_THREADS"] == environment(3)["MKL_NUM_THREADS"] == "3"
