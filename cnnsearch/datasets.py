@@ -21,6 +21,11 @@ class Facts(NamedTuple):
     sha256: str
     """Of the bytes of images and labels, training split then validation split: which images are in which counts."""
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of one image."""
+        return self.channels, self.height, self.width
+
 
 class File(NamedTuple):
     """A file as torchvision reads it; `sha256` and `size` (bytes) are those of the unpacked file."""

@@ -26,6 +26,10 @@ class InvalidSpecError(CnnsearchError, ValueError):
         self.faults = faults
         super().__init__("\n".join(str(fault) for fault in faults))
 
+    def under(self, outer: str) -> "InvalidSpecError":
+        """Give the same faults as seen from a larger file, in which this one stands at `outer`."""
+        return InvalidSpecError(tuple(fault._replace(place=join(outer, fault.place)) for fault in self.faults))
+
 
 class DataError(CnnsearchError):
     """A data set is missing, damaged or not what it says."""
@@ -43,3 +47,12 @@ def place(*parts: str | int) -> str:
     """
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts if part != "")
     return text.removeprefix(".")
+
+
+def join(outer: str, inner: str) -> str:
+    """Put a place that was found within `outer` behind it.
+
+    >>> join("space", "blocks[0]"), join("blocks", "[0]"), join("", "blocks")
+    ('space.blocks[0]', 'blocks[0]', 'blocks')
+    """
+    return outer + inner if inner.startswith("[") or not outer or not inner else f"{outer}.{inner}"

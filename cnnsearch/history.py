@@ -68,6 +68,14 @@ class Trial(BaseModel):
 
         return Network.model_validate(self.network_data)
 
+    @property
+    def short(self) -> str:
+        """The network in one line; one with a user's block that is not imported here is only counted."""
+        try:
+            return str(self.network)
+        except ValueError:
+            return f"{len(self.network_data.get('blocks', ()))} blocks of kinds not imported here"
+
 
 class Run(NamedTuple):
     """A run as its folder tells it."""
@@ -212,4 +220,8 @@ def _trials(folder: Path, events: Iterable[Event], epochs: Iterable[Event]) -> t
             if event.trial not in stories:
                 raise RunError(f"{folder / RECORD}: tells of trial {event.trial}, which it never asked; restore it")
             stories[event.trial].hear(event)
+    if stories and max(stories) + 1 != len(stories):
+        raise RunError(
+            f"{folder / RECORD}: tells of trial {max(stories)} but only of {len(stories)} trials; restore it"
+        )
     return tuple(stories[number].trial() for number in sorted(stories))

@@ -28,6 +28,11 @@ class Hole(NamedTuple):
     log: bool = False
 
     @property
+    def lowest(self) -> int:
+        """The first number of a range of integers."""
+        return to_plain(self.options[0])
+
+    @property
     def ordered(self) -> bool:
         """Whether the options are numbers that only rise."""
         values = [option.value for option in self.options if isinstance(option, Leaf)]

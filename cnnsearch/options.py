@@ -7,7 +7,7 @@ option count. Laws between fields are the look ahead's business: an option may b
 import re
 from collections.abc import Callable, Iterator
 
-from cnnsearch.errors import Fault, InvalidSpecError, place
+from cnnsearch.errors import Fault, InvalidSpecError, join, place
 from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, Site, sites
 from cnnsearch.text import Plain
 
@@ -15,9 +15,12 @@ Validate = Callable[[Plain], object]
 _LATER_REPETITION = re.compile(r"\.block\[[1-9]")  # the first stands for all
 
 
-def check(tree: Node, validate: Validate) -> None:
-    """Raise InvalidSpecError with every fault of a fixed part and of an option, under its place in the file."""
-    faults = list(_fixed_faults(tree, validate))
+def check(tree: Node, validate: Validate, where: str = "") -> None:
+    """Raise InvalidSpecError with every fault of a fixed part and of an option, under its place in the file.
+
+    `where` is the place of the tree itself, with which its holes' names begin.
+    """
+    faults = [fault._replace(place=join(where, fault.place)) for fault in _fixed_faults(tree, validate)]
     for site in sites(tree):
         if not _LATER_REPETITION.search(site.hole.name):
             faults += _option_faults(tree, site, validate)

@@ -39,3 +39,10 @@ class Recipe(Word):
     """Share of each label spread over all classes (Szegedy et al. 2016)."""
     augmentation: Augmentation | None = Augmentation()
     """Random moves of the training images; null for none."""
+
+    @property
+    def computes(self) -> str:
+        """Describe the training by what has an effect: AdamW has no use for `momentum`, and moves of 0 are none."""
+        still = self.augmentation is None or not any(self.augmentation.model_dump().values())
+        unused = {name for name, idle in (("momentum", self.optimizer == "adamw"), ("augmentation", still)) if idle}
+        return self.model_dump_json(exclude=unused)

@@ -149,11 +149,12 @@ class _Count:
         return len(found)
 
 
-def candidates(networks: Size, recipe: Node) -> int | None:
-    """Count networks times recipes, where both are countable; None where a hole holds endlessly many values."""
-    reals = [site.hole for site in sites(recipe) if isinstance(site.hole, Real)]
-    if networks.reals or reals or not networks.is_exact:
+def count_candidates(space: Space, recipe: Node) -> int | None:
+    """Count networks times recipes; None where a hole holds endlessly many values or counting would take too long."""
+    if any(isinstance(site.hole, Real) for tree in (space.tree, recipe) for site in sites(tree)):
         return None
-    return networks.networks * len({filled for filled, _ in fillings(recipe)})
-
-
+    try:
+        networks, _ = _Count(space).total()
+    except _TooLargeError:
+        return None
+    return networks * len({filled for filled, _ in fillings(recipe)})

@@ -72,6 +72,9 @@ def uniformly(generator: random.Random) -> Suggest:
             if hole.log:
                 return math.exp(generator.uniform(math.log(hole.low), math.log(hole.high)))
             return generator.uniform(hole.low, hole.high)
+        if hole.log:
+            low, end = hole.lowest, hole.lowest + len(hole.options)
+            return min(int(math.exp(generator.uniform(math.log(low), math.log(end)))), end - 1) - low
         return generator.randrange(len(hole.options))
 
     return suggest

@@ -5,7 +5,8 @@ opened. Parameters are what was *built*, active holes only, and not what was ask
 so candidates that were turned away or repeat another are kept as pruned trials without a value.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 
 import optuna
@@ -21,6 +22,7 @@ from cnnsearch.events import Scalar
 from cnnsearch.history import Run, Trial
 
 WIDE = 20.0  # a range whose ends are this far apart is looked at on a logarithmic axis
+MOST_STEPS = 8  # a hole with so few numbers has a tick for each
 
 _STATES = {
     "complete": TrialState.COMPLETE,
@@ -41,8 +43,18 @@ def distributions(trials: Iterable[Trial]) -> dict[str, BaseDistribution]:
     return {name: _distribution(seen) for name, seen in sorted(values.items())}
 
 
-def frozen(trial: Trial, holes: Mapping[str, BaseDistribution], *, alive: bool, scale: float = 1.0) -> FrozenTrial:
-    """Retell one trial; `scale` 100 gives its scores in percent. Where no coordinator lives, nothing is running."""
+def frozen(
+    trial: Trial,
+    holes: Mapping[str, BaseDistribution],
+    *,
+    alive: bool,
+    scale: float = 1.0,
+    attached: Mapping[str, str] | None = None,
+) -> FrozenTrial:
+    """Retell one trial; `scale` 100 gives its scores in percent. Where no coordinator lives, nothing is running.
+
+    `attached` are Optuna's system attributes, such as an artifact.
+    """
     state = _STATES[trial.state]
     if state == TrialState.RUNNING and not alive:
         state = TrialState.WAITING
@@ -57,7 +69,7 @@ def frozen(trial: Trial, holes: Mapping[str, BaseDistribution], *, alive: bool, 
         params={name: _param(value, holes[name]) for name, value in trial.built.items()},
         distributions={name: holes[name] for name in trial.built},
         user_attrs=attributes(trial),
-        system_attrs={},
+        system_attrs=dict(attached or {}),
         intermediate_values={epoch.epoch: epoch.validation_accuracy * scale for epoch in trial.epochs},
     )
 
@@ -80,23 +92,37 @@ def study(run: Run, *, scale: float = 1.0, names: Mapping[str, str] | None = Non
     """Retell a run as a study in memory; `names` gives holes other names."""
     trials = run.trials if names is None else tuple(_renamed(trial, names) for trial in run.trials)
     holes = distributions(trials)
-    told = optuna.create_study(
-        storage=optuna.storages.InMemoryStorage(),
-        sampler=optuna.samplers.RandomSampler(),  # it only remembers; a cheap one to make
-        study_name=run.folder.name,
-        direction="maximize",
+    return in_memory(
+        (frozen(trial, holes, alive=run.state == "running", scale=scale) for trial in trials), run.folder.name
     )
-    told.add_trials(frozen(trial, holes, alive=run.state == "running", scale=scale) for trial in _gapless(trials))
+
+
+def in_memory(trials: Iterable[FrozenTrial], name: str) -> optuna.Study:
+    """Make a study of trials; they are numbered anew from 0."""
+    with quiet():
+        told = optuna.create_study(
+            storage=optuna.storages.InMemoryStorage(),
+            sampler=optuna.samplers.RandomSampler(),  # it only remembers; a cheap one to make
+            study_name=name,
+            direction="maximize",
+        )
+    told.add_trials(trials)
     return told
+
+
+@contextmanager
+def quiet() -> Generator[None]:
+    """Keep Optuna from telling the terminal of a new study."""
+    loudness = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(loudness)
 
 
 def _renamed(trial: Trial, names: Mapping[str, str]) -> Trial:
     return trial.model_copy(update={"built": {names[name]: value for name, value in trial.built.items()}})
-
-
-def _gapless(trials: tuple[Trial, ...]) -> tuple[Trial, ...]:
-    assert [trial.number for trial in trials] == list(range(len(trials))), "a record gives every index once"
-    return trials
 
 
 def _end(trial: Trial) -> datetime | None:
@@ -108,6 +134,8 @@ def _distribution(values: list[Scalar]) -> BaseDistribution:
     numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < len(values):
         return CategoricalDistribution(sorted({_text(value) for value in values}))
+    if _are_few(numbers):
+        return CategoricalDistribution(sorted({_rounded(number) for number in numbers}))
     low, high = min(numbers), max(numbers)
     log = low > 0 and high / low >= WIDE
     if all(isinstance(number, int) for number in numbers):
@@ -115,12 +143,28 @@ def _distribution(values: list[Scalar]) -> BaseDistribution:
     return FloatDistribution(low, high, log=log)
 
 
+def _are_few(numbers: list[int | float]) -> bool:
+    """Tell whether numbers are looked at one by one; a handful of draws from a float's range are not."""
+    distinct = len(set(numbers))
+    return distinct <= MOST_STEPS and (
+        all(isinstance(number, int) for number in numbers) or distinct < len(numbers) / 3
+    )
+
+
 def _param(value: Scalar, hole: BaseDistribution) -> Scalar:
-    return _text(value) if isinstance(hole, CategoricalDistribution) else value
+    if not isinstance(hole, CategoricalDistribution):
+        return value
+    if isinstance(hole.choices[0], str) or value is None or isinstance(value, str):
+        return _text(value)
+    return _rounded(value)
+
+
+def _rounded(number: float) -> int | float:
+    return number if isinstance(number, int) else float(f"{number:.4g}")
 
 
 def _text(value: Scalar) -> str:
     """Write a value as in a file: null, true, 3, same."""
-    return (
-        {None: "null", True: "true", False: "false"}.get(value) or str(value) if not isinstance(value, str) else value
-    )
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "null" if value is None else str(value)

@@ -15,15 +15,15 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType] (untyped)
+from safetensors.torch import save as to_bytes  # pyright: ignore[reportUnknownVariableType] (untyped)
 from torch import Tensor, nn
 
 from cnnsearch.data import DataSet
-from cnnsearch.errors import InvalidSpecError, RunError
-from cnnsearch.files import whole
+from cnnsearch.errors import RunError
+from cnnsearch.files import write_whole
 from cnnsearch.module import build
 from cnnsearch.network import Network
-from cnnsearch.word import Word
+from cnnsearch.word import Word, faults
 
 FILE_NAME = "weights.safetensors"
 ENTRY = "cnnsearch"
@@ -79,9 +79,9 @@ def save(path: Path, module: nn.Module, network: Network, data: DataSet) -> None
     tensors = {name: _plain(tensor) for name, tensor in module.state_dict().items()}
     entry = json.dumps({"label": content, "sha256": _digest(content, tensors)})
     try:
-        with whole(path) as draft:
-            save_file(tensors, draft, {ENTRY: entry})
-    except (OSError, SafetensorError) as error:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, to_bytes(tensors, {ENTRY: entry}))
+    except OSError as error:
         raise RunError(
             f"{path}: the weights could not be written ({error}); is there space, and permission?"
         ) from error
@@ -143,10 +143,9 @@ def _checked(file: Path, entry: str, tensors: dict[str, Tensor]) -> Label:
 def _label(file: Path, content: str) -> Label:
     try:
         return _LABEL.validate_json(content)
-    except (ValidationError, InvalidSpecError) as error:
-        raise RunError(
-            f"{file}: written by another version of cnnsearch, or with blocks not imported: {error}"
-        ) from None
+    except ValidationError as error:
+        why = "; ".join(str(fault) for fault in faults(error))
+        raise RunError(f"{file}: this program cannot read its label: {why}") from None
 
 
 def _damaged(file: Path, why: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from cnnsearch.errors import Fault, InvalidSpecError, place
+from cnnsearch.errors import Fault, InvalidSpecError, join, place
 from cnnsearch.text import read_json
 
 
@@ -42,7 +42,12 @@ def misfit(where: str, message: str, *, whole: bool = False) -> PydanticCustomEr
 
 def nested(error: ValidationError) -> PydanticCustomError:
     """Wrap the faults of a word that a validator read by itself, so that their places are kept."""
-    return PydanticCustomError("misfit", "{message}", {"message": str(error), "faults": faults(error)})
+    return passed_on(InvalidSpecError(faults(error)))
+
+
+def passed_on(error: InvalidSpecError) -> PydanticCustomError:
+    """Wrap faults found by another word in a validator, with their places."""
+    return PydanticCustomError("misfit", "{message}", {"message": str(error), "faults": error.faults})
 
 
 def faults(error: ValidationError) -> tuple[Fault, ...]:
@@ -54,12 +59,8 @@ def _faults_of(detail: ErrorDetails) -> list[Fault]:
     here = place(*detail["loc"])
     inner: tuple[Fault, ...] = detail.get("ctx", {}).get("faults", ())
     if inner:
-        return [fault._replace(place=_join(here, fault.place)) for fault in inner]
+        return [fault._replace(place=join(here, fault.place)) for fault in inner]
     return [Fault(here, _say(detail))]
-
-
-def _join(outer: str, inner: str) -> str:
-    return outer + inner if inner.startswith("[") or not outer or not inner else f"{outer}.{inner}"
 
 
 def _say(detail: ErrorDetails) -> str:

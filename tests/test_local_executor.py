@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from cnnsearch.errors import RunError
 from cnnsearch.executors.executor import Setup
 from cnnsearch.executors.local import LocalExecutor
@@ -71,7 +72,7 @@ def test_a_job_given_before_the_worker_is_ready_is_done(executor: LocalExecutor)
 
 
 def test_a_trial_waits_at_its_rung_and_goes_on(executor: LocalExecutor) -> None:
-    executor.submit(job(7, rungs=(2, 3)))
+    executor.submit(job(7, rungs=(2,)))
     until(executor, lambda event: isinstance(event, Epoch) and event.epoch == 2)
     assert executor.events(0.2) is None
     executor.go(7)
@@ -169,9 +170,8 @@ def test_a_worker_that_dies_before_it_is_ready_has_not_begun_its_trial(tmp_path:
 
 
 def test_workers_that_cannot_start_are_given_up_after_three_times(tmp_path: Path) -> None:
-    with start(tmp_path, 1, "no_start") as executor:
-        with pytest.raises(RunError) as error:
-            until(executor, is_a(Ready))
+    with start(tmp_path, 1, "no_start") as executor, pytest.raises(RunError) as error:
+        until(executor, is_a(Ready))
     first, *_, last = str(error.value).splitlines()
     assert first == (
         "worker 0 on 'cpu' ended with exit status 1 before it was ready, 3 times in a row; "
@@ -185,7 +185,6 @@ def test_a_worker_that_says_nonsense_is_replaced(executor: LocalExecutor, tmp_pa
     died = until(executor, is_a(Died))[-1]
     assert isinstance(died, Died)
     assert died.trial == 7
-    assert "since it said what is no message: b'" not in died.message
     log = (tmp_path / "log" / "worker-0.log").read_text()
     assert 'cnnsearch ended this worker, since it said what is no message: {"kind": "epoch"}' in log
 
@@ -206,16 +205,16 @@ def test_a_log_that_grows_without_end_is_cut_to_its_end(executor: LocalExecutor,
     assert log.startswith(b"(older lines were cut here)\n")
 
 
-@pytest.mark.parametrize("act", ["nothing", "hang", "resist", "hold_the_interpreter"])
-def test_close_leaves_no_process_whatever_they_do(tmp_path: Path, act: str) -> None:
+@pytest.mark.parametrize(("act", "epochs"), [("nothing", 2), ("hang", 1), ("resist", 2), ("hold_the_interpreter", 1)])
+def test_close_leaves_no_process_whatever_they_do(tmp_path: Path, act: str, epochs: int) -> None:
     executor = start(tmp_path, slots=2)
-    executor.submit(job(7, act, rungs=(1, 2)))
-    until(executor, is_a(Epoch))
+    executor.submit(job(7, act, rungs=(2,)))
+    until(executor, lambda event: isinstance(event, Epoch) and event.epoch == epochs)
     mine = workers()
     began = time.monotonic()
     executor.close()
     assert time.monotonic() - began < 3.0
-    assert not any(process.is_running() for process in mine)
+    assert not any(map(lives, mine))
     executor.close()
     assert executor.events(PATIENCE) is None
 
@@ -223,6 +222,13 @@ def test_close_leaves_no_process_whatever_they_do(tmp_path: Path, act: str) -> N
 def test_ctrl_c_does_not_reach_the_workers(executor: LocalExecutor) -> None:
     until(executor, is_a(Ready))
     assert os.getsid(workers()[0].pid) == workers()[0].pid
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE  # dead, though nobody has asked for its status
+    except psutil.NoSuchProcess:
+        return False
 
 
 PARENT = """
@@ -248,8 +254,10 @@ def test_after_a_sigkill_of_the_parent_no_worker_is_left(tmp_path: Path, act: st
         orphans = psutil.Process(parent.pid).children(recursive=True)
         parent.kill()
     assert len(orphans) == 2
-    _, alive = psutil.wait_procs(orphans, timeout=5)
-    assert not alive
+    deadline = time.monotonic() + 5
+    while any(map(lives, orphans)) and time.monotonic() < deadline:
+        psutil.wait_procs(orphans, timeout=0.05)
+    assert not any(map(lives, orphans))
 
 
 def test_starting_is_quick_and_loads_neither_torch_nor_optuna(tmp_path: Path) -> None:

@@ -1,8 +1,23 @@
 import pytest
-from cnnsearch.messages import Died, Done, Epoch, Failed, Go, Job, News, Order, Ready, Stop, read_news, read_order, to_line
+from pydantic import ValidationError
+
+from cnnsearch.messages import (
+    Died,
+    Done,
+    Epoch,
+    Failed,
+    Go,
+    Job,
+    News,
+    Order,
+    Ready,
+    Stop,
+    read_news,
+    read_order,
+    to_line,
+)
 from cnnsearch.network import Network
 from cnnsearch.recipe import Recipe
-from pydantic import ValidationError
 
 NETWORK = Network.model_validate(
     {

@@ -15,9 +15,9 @@ def main() -> int:
     from cnnsearch.report import write_report
 
     try:
-        print(write_report(folder))
+        sys.stdout.write(f"{write_report(folder)}\n")
     except (RunError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")
         return 2
     return 0
 

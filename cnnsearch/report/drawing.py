@@ -1,5 +1,7 @@
 """How does a network look? Its layers as boxes in the proportions of their maps, block by block, as HTML and SVG."""
 
+# ruff: noqa: RUF001, RUF002 (sizes are written with the sign for it, as people write them)
+
 from collections.abc import Iterator
 from html import escape
 from itertools import groupby
@@ -83,13 +85,14 @@ def _label(row: Row, layer: Layer | None) -> str:
     window = layer.window()
     usual = (1, 1) if row.kind == "Conv" else window.kernel_size
     groups: int = getattr(layer, "groups", 1)
+    depthwise = "depthwise " if 1 < groups == row.shape_in.channels else ""
     notes = [
         _side_by_side(window.kernel_size),
         f"stride {_side_by_side(window.stride)}" if window.stride != usual else "",
         f"dilation {_side_by_side(window.dilation)}" if window.dilation != (1, 1) else "",
-        f"{groups} groups" if groups > 1 else "",
+        f"{groups} groups" if groups > 1 and not depthwise else "",
     ]
-    return f"{row.kind} {', '.join(note for note in notes if note)}"
+    return f"{depthwise}{row.kind} {', '.join(note for note in notes if note)}"
 
 
 def _side_by_side(pair: tuple[int, int]) -> str:
@@ -119,7 +122,8 @@ def _item(box: str, label: str, followers: str, shape: Shape, parameters: int | 
     after = f"<i>+ {escape(followers)}</i>" if followers else ""
     count = f"<small>{parameters:,} parameters</small>" if parameters else ""
     size = str(shape.channels) if shape.size == (1, 1) else f"{shape.channels} × {shape.height}×{shape.width}"
-    return f'<figure class="stage">{box}<figcaption><b>{escape(label)}</b>{after}<span>{size}</span>{count}</figcaption></figure>'
+    caption = f"<b>{escape(label)}</b>{after}<span>{size}</span>{count}"
+    return f'<figure class="stage">{box}<figcaption>{caption}</figcaption></figure>'
 
 
 def _box(shape: Shape, largest: int, kind: str) -> str:

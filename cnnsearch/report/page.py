@@ -1,5 +1,7 @@
 """What does the page say, and in which order? The result, the network, the figures, then the facts."""
 
+# ruff: noqa: RUF001 (sizes written with the sign for it, as people write them)
+
 import base64
 import hashlib
 import json
@@ -9,18 +11,11 @@ from importlib.resources import files
 
 from cnnsearch.history import Run, Trial
 from cnnsearch.report.drawing import drawn
-from cnnsearch.report.figures import Drawn, in_short
+from cnnsearch.report.figures import Drawn
 from cnnsearch.report.plots import plotly_js, scripts, to_html
+from cnnsearch.report.wording import STATES, dataset, duration, in_words, percent, short_number
 
 MOST_ROWS = 10
-STATES = {
-    "running": "still running",
-    "complete": "complete: the budget is used",
-    "interrupted": "interrupted: the same command goes on",
-    "exhausted": "complete: every candidate of the space was tried",
-    "no_new_candidate": "complete: no new candidate was found any more",
-    "failed": "failed",
-}
 
 
 def page(run: Run, figures: Sequence[Drawn], names: dict[str, str]) -> str:
@@ -71,49 +66,6 @@ def _top(run: Run) -> str:
 </header>"""
 
 
-def in_words(run: Run) -> str:
-    """Say the result in two sentences."""
-    counts = f"{_count(run.count('complete'), 'network was', 'networks were')} trained to the end, "
-    counts += f"{run.count('stopped')} stopped early, {run.count('failed')} failed"
-    turned = [f"{run.count('turned_away')} turned away untrained"] if run.count("turned_away") else []
-    repeated = [f"{run.count('repeated')} drawn again and answered from the record"] if run.count("repeated") else []
-    told = f"In {duration(run.seconds)} {', '.join([counts, *turned, *repeated])}."
-    if not run.ranked:
-        return f"No network has a result yet. {told}"
-    best = run.ranked[0]
-    return (
-        f"The best network found reads {percent(best)} of the validation images of {dataset(run)} right "
-        f"with {best.parameters:,} parameters (trial {best.number}). {told}"
-    )
-
-
-def dataset(run: Run) -> str:
-    """Name the data set as the plan does."""
-    return str(run.plan.get("dataset", "an unnamed data set"))
-
-
-def percent(trial: Trial) -> str:
-    """Write a score as people read it."""
-    return "–" if trial.score is None else f"{trial.score * 100:.2f} %"
-
-
-def duration(seconds: float) -> str:
-    """Write a time in its two largest units.
-
-    >>> duration(3725), duration(59.6), duration(4.25)
-    ('1 h 2 min', '1 min 0 s', '4.2 s')
-    """
-    if seconds < 10:  # noqa: PLR2004 (below, tenths of a second mean something)
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"
-
-
 def _tiles(run: Run) -> str:
     if not run.ranked:
         return ""
@@ -125,39 +77,28 @@ def _tiles(run: Run) -> str:
         "weights in fp32": f"{short_number(best.weight_bytes)}B",
         "peak activations": f"{short_number(best.activation_bytes)}B",
     }
-    return f'<dl class="tiles">{"".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())}</dl>'
-
-
-def short_number(number: float) -> str:
-    """Write a number with three digits and its unit prefix.
-
-    >>> short_number(950), short_number(79_866), short_number(3_000_000)
-    ('950 ', '79.9 k', '3 M')
-    """
-    for unit in ("", "k", "M", "G"):
-        if number < 1000:  # noqa: PLR2004 (the step of the prefixes)
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:,.0f} T"
+    inside = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())
+    return f'<dl class="tiles">{inside}</dl>'
 
 
 def _ranking(run: Run) -> str:
     if not run.ranked:
         return ""
-    head = '<tr><th class="n">#</th><th class="n">trial</th><th class="n">accuracy</th><th class="n">parameters</th><th class="n">multiply-adds</th><th class="n">time</th><th>network</th></tr>'
+    columns = ("#", "trial", "accuracy", "parameters", "multiply-adds", "time")
+    head = "".join(f'<th class="n">{column}</th>' for column in columns)
     rows = "".join(_row(place, trial) for place, trial in enumerate(run.ranked[:MOST_ROWS], start=1))
     count = min(MOST_ROWS, len(run.ranked))
     title = "The best network" if count == 1 else f"The best {count} networks"
     return f"""<section class="card"><h2>{title}</h2>
-<p class="caption">By the last epoch's accuracy on the validation images. In short: channels of each block (with a letter
-for other kinds, the kernel where it is not 3×3), p for a pool, then the head.</p>
-<div class="wide"><table>{head}{rows}</table></div></section>"""
+<p class="caption">By the last epoch's accuracy on the validation images. In short: channels of each block (with
+a letter for other kinds, the kernel where it is not 3×3), p for a pool, then the head.</p>
+<div class="wide"><table><tr>{head}<th>network</th></tr>{rows}</table></div></section>"""
 
 
 def _row(place: int, trial: Trial) -> str:
     cells = (place, trial.number, percent(trial), f"{trial.parameters:,}", f"{trial.macs:,}", duration(trial.seconds))
     numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
-    return f"<tr{' class=best' if place == 1 else ''}>{numbers}<td><code>{escape(in_short(trial))}</code></td></tr>"
+    return f"<tr{' class=best' if place == 1 else ''}>{numbers}<td><code>{escape(trial.short)}</code></td></tr>"
 
 
 def _best(run: Run) -> str:
@@ -166,7 +107,7 @@ def _best(run: Run) -> str:
     best = run.ranked[0]
     return f"""<section class="card"><h2>The best network, layer by layer</h2>
 <p class="caption">Each box is a map: channels × height×width; its sides are in proportion. What follows a layer without
-changing its map's size stands below it.</p>
+changing the size stands below it.</p>
 {_drawing(best)}
 <details><summary>As JSON, and its recipe</summary>
 <pre>{escape(json.dumps(best.network_data, indent=2))}</pre>
@@ -203,7 +144,8 @@ def _names(names: dict[str, str]) -> str:
     )
     if not rows:
         return ""
-    return f"""<section class="card"><details><summary>Where the choices named in the figures stand in the plan</summary>
+    return f"""<section class="card"><details>
+<summary>Where the choices named in the figures stand in the plan</summary>
 <div class="wide"><table><tr><th>in the figures</th><th>in the plan</th></tr>{rows}</table></div></details></section>"""
 
 

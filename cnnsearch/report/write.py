@@ -5,7 +5,8 @@ from pathlib import Path
 from cnnsearch import trials
 from cnnsearch.files import write_whole
 from cnnsearch.history import Run, read
-from cnnsearch.report.figures import FIGURES, Material, draw
+from cnnsearch.report.charts import Material
+from cnnsearch.report.figures import FIGURES, draw
 from cnnsearch.report.names import short_names
 from cnnsearch.report.page import page
 

@@ -1,0 +1,184 @@
+"""How is each figure of a run drawn?"""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+from math import log10
+from statistics import median
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from cnnsearch.history import Run, Trial
+from cnnsearch.report.plots import Chart, between, new_chart
+from cnnsearch.trials import in_memory
+
+MOST_HOLES = 8  # in the figures that give every hole an axis: the most important ones
+MOST_CURVES = 200  # a browser draws about so many at once
+STATE_COLORS = {"complete": "#2f7ed8", "stopped": "#e8a33d", "failed": "#d64545", "running": "#3aa76d"}
+SCALE = ["#e8a33d", "#8fa0ae", "#2f7ed8"]  # can be told from a white page and from a dark one
+ACCURACY = "validation accuracy (%)"
+
+
+class NotYetError(Exception):
+    """A figure does not apply to this run; the text says what is missing."""
+
+
+class Material(NamedTuple):
+    """What figures are drawn from: the run, and the same as Optuna's study with short names and percents."""
+
+    run: Run
+    study: optuna.Study
+
+    @property
+    def scores(self) -> list[float]:
+        """Give the accuracies of the complete trials, in percent."""
+        return [trial.values[0] for trial in _complete(self.study)]
+
+
+def _complete(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+
+
+def _need(scores: Sequence[object], count: int, what: str) -> None:
+    if len(scores) < count:
+        noun = "trial" if count == 1 else "trials"
+        raise NotYetError(f"{what} {count} complete {noun}; there {'is' if len(scores) == 1 else 'are'} {len(scores)}")
+
+
+def _zoom(scores: Sequence[float], spread: float = 4) -> list[float]:
+    """Give the range in which the good ones can be told apart; a double click on the figure shows the rest."""
+    best = max(scores)
+    lowest = best - max(spread * (best - median(scores)), 0.2)
+    low = min((score for score in scores if score >= lowest), default=best)
+    margin = max((best - low) * 0.08, 0.02)
+    return [low - margin, min(best + margin, 100 + margin)]
+
+
+def history(material: Material) -> Sequence[Chart]:
+    """Draw each score and the best so far."""
+    _need(material.scores, 1, "the history needs at least")
+    figure: Chart = optuna.visualization.plot_optimization_history(material.study, target_name=ACCURACY)
+    names = {ACCURACY: "one network", "Best Value": "best so far"}
+    for trace in figure.data:
+        trace.update(name=names.get(trace.name, trace.name), line={"shape": "hv"})
+    figure.update_xaxes(title="trial")
+    return [figure.update_yaxes(range=_zoom(material.scores))]
+
+
+def cost(material: Material) -> Sequence[Chart]:
+    """Draw accuracy over parameters, with the Pareto front."""
+    complete = material.run.ranked
+    _need(complete, 1, "accuracy against parameters needs at least")
+    front = pareto_front(complete)
+    figure = new_chart()
+    rest = [trial for trial in complete if trial not in front]
+    figure.add_scatter(**_points(rest), mode="markers", name="other networks", marker={"size": 7, "opacity": 0.6})
+    line: dict[str, Any] = {"mode": "lines+markers", "line": {"shape": "hv", "width": 2}, "marker": {"size": 10}}
+    figure.add_scatter(**_points(front), **line, name="none is both smaller and better")
+    star = {"size": 17, "symbol": "star"}
+    figure.add_scatter(**_points(complete[:1]), mode="markers", name="best", marker=star)
+    figure.update_xaxes(title="parameters", type="log", dtick="D2" if _decades(complete) < 1.5 else "D1")  # noqa: PLR2004
+    return [figure.update_yaxes(title=ACCURACY, range=_zoom(material.scores))]
+
+
+def pareto_front(trials: Iterable[Trial]) -> list[Trial]:
+    """Give the trials that no other beats in accuracy with as few parameters, smallest first."""
+    front: list[Trial] = []
+    for trial in sorted(trials, key=lambda trial: (trial.parameters, -(trial.score or 0), trial.number)):
+        if not front or (trial.score or 0) > (front[-1].score or 0):
+            front.append(trial)
+    return front
+
+
+def _decades(trials: Sequence[Trial]) -> float:
+    sizes = [max(trial.parameters, 1) for trial in trials]
+    return log10(max(sizes) / min(sizes))
+
+
+def _points(trials: Sequence[Trial]) -> dict[str, Any]:
+    return {
+        "x": [trial.parameters for trial in trials],
+        "y": [(trial.score or 0) * 100 for trial in trials],
+        "text": [f"trial {trial.number}: {escape(trial.short)}" for trial in trials],
+        "hovertemplate": "%{text}<br>%{y:.2f} %, %{x:,} parameters<extra></extra>",
+    }
+
+
+def importances(material: Material) -> Sequence[Chart]:
+    """Draw how much each hole mattered."""
+    order = _by_importance(material)
+    figure: Chart = optuna.visualization.plot_param_importances(material.study, params=order[: 2 * MOST_HOLES])
+    figure.update_layout(height=120 + 26 * min(len(order), 2 * MOST_HOLES), title=None, showlegend=False)
+    longest = max(figure.data[0].x)
+    figure.update_xaxes(range=[0, longest * 1.15])  # room for the figure behind the longest bar
+    return [figure.update_xaxes(title="importance").update_yaxes(title=None, ticksuffix=" ")]
+
+
+def _by_importance(material: Material) -> list[str]:
+    _need(material.scores, 2, "importances need at least")
+    if len(set(material.scores)) == 1:
+        raise NotYetError("importances need complete trials of different accuracy; all have the same")
+    importances = optuna.importance.get_param_importances(material.study)
+    if not importances:
+        raise NotYetError("importances need holes that more than one value was built in")
+    return list(importances)
+
+
+def parallel(material: Material) -> Sequence[Chart]:
+    """Draw the networks near the best across the holes that mattered most."""
+    holes = _by_importance(material)[:MOST_HOLES]
+    lowest, _ = _zoom(material.scores)
+    good = in_memory((trial for trial in _complete(material.study) if trial.values[0] >= lowest), "good")
+    figure: Chart = optuna.visualization.plot_parallel_coordinate(good, params=holes, target_name="accuracy (%)")
+    figure.update_annotations(font={"color": None, "size": 11})  # Optuna's greys and blues are lost in the dark
+    for line in figure.select_traces(selector={"mode": "lines"}):
+        line.update(line={"color": between(SCALE, line.y[0])}, opacity=0.7)
+    return [figure.update_traces(marker={"colorscale": SCALE}, selector={"mode": "markers"})]
+
+
+def slices(material: Material) -> Sequence[Chart]:
+    """Draw accuracy over each of the holes that mattered most."""
+    holes = _by_importance(material)[:MOST_HOLES]
+    zoom = _zoom(material.scores)
+    return [_slice(material.study, hole, zoom) for hole in holes]
+
+
+def _slice(study: optuna.Study, hole: str, zoom: list[float]) -> Chart:
+    figure: Chart = optuna.visualization.plot_slice(study, params=[hole], target_name="accuracy (%)")
+    figure.update_traces(marker={"showscale": False, "colorscale": SCALE})
+    for trace in figure.data:  # Optuna quotes categories
+        trace.x = [x.strip("'") if isinstance(x, str) else x for x in trace.x]
+    if figure.layout.xaxis.categoryarray is not None:
+        figure.update_xaxes(categoryarray=[x.strip("'") for x in figure.layout.xaxis.categoryarray])
+    return figure.update_yaxes(range=zoom).update_layout(height=260, showlegend=False)
+
+
+def curves(material: Material) -> Sequence[Chart]:
+    """Draw accuracy after each epoch."""
+    figure: Chart = optuna.visualization.plot_intermediate_values(material.study)
+    if not figure.data:
+        raise NotYetError("learning curves need at least 1 trained epoch; there is none")
+    curves = sorted(figure.data, key=lambda curve: curve.y[-1], reverse=True)[:MOST_CURVES]
+    states = {f"Trial{trial.number}": trial.state for trial in material.run.trials}
+    best = f"Trial{material.run.ranked[0].number}" if material.run.ranked else ""
+    for curve in curves:
+        line = {"color": STATE_COLORS[states[curve.name]], "width": 3.5 if curve.name == best else 1.2}
+        curve.update(line=line, marker={"size": 4}, opacity=1 if curve.name == best else 0.6)
+    figure.data = tuple(curves)
+    figure.update_xaxes(title="epoch", dtick=1 if max(max(curve.x) for curve in curves) <= 20 else None)  # noqa: PLR2004
+    return [figure.update_yaxes(title=ACCURACY, range=_zoom([curve.y[-1] for curve in curves], spread=8))]
+
+
+def timeline(material: Material) -> Sequence[Chart]:
+    """Draw when each trial was trained."""
+    begun = [trial for trial in material.run.trials if trial.slot is not None]
+    if not begun:
+        raise NotYetError("the timeline needs at least 1 trial that a worker began with; there is none")
+    figure: Chart = optuna.visualization.plot_timeline(material.study)
+    names = {"COMPLETE": "complete", "PRUNED": "stopped", "FAIL": "failed", "RUNNING": "running"}
+    figure.data = tuple(bar for bar in figure.data if bar.name in names)
+    for bar in figure.data:
+        bar.update(name=names[bar.name], marker={"color": STATE_COLORS[names[bar.name]]})
+    figure.update_xaxes(title="time").update_yaxes(title="trial", autorange="reversed")
+    return [figure.update_layout(height=min(900, 220 + 5 * len(material.run.trials)))]

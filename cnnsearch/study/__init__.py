@@ -1,0 +1,1 @@
+"""Searches: asks Optuna for candidates, has them trained, and keeps what happened."""

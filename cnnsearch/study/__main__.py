@@ -1,0 +1,98 @@
+"""`python -m cnnsearch.study`: search for the best network. Nothing imports this file."""
+
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import NoReturn
+
+from cnnsearch.errors import CnnsearchError, InvalidSpecError
+from cnnsearch.plan import Plan
+from cnnsearch.study.flags import Command, read_command
+
+FALLBACK = (
+    "MNIST is neither on disk nor to be had, so this study is on DIGITS (8x8 images, 1,197 for training): "
+    "its results say nothing about MNIST. `--dataset mnist` says what is missing."
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line; give the exit status: 0 done, 1 nothing found, 2 bad input, 130 or 143 interrupted."""
+    try:
+        command = read_command(arguments)
+        for module in _imports(command):
+            import_module(module)
+        if command.dry_run:
+            return _dry_run(Plan.model_validate(command.plan))
+        return _study(command)
+    except InvalidSpecError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except CnnsearchError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _imports(command: Command) -> Sequence[str]:
+    given = command.plan.get("imports") if isinstance(command.plan, dict) else None
+    return [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
+
+
+def _dry_run(plan: Plan) -> int:
+    from cnnsearch.study.dry_run import describe
+
+    for line in describe(plan):
+        print(line)
+    return 0
+
+
+def _study(command: Command) -> int:
+    plan = Plan.model_validate(command.plan)  # a bad plan is refused before anything is downloaded
+    notice = ""
+    if not command.names_dataset and not _has_mnist(plan):
+        plan, notice = Plan.model_validate({**command.plan, "dataset": "digits"}), FALLBACK
+        print(f"\n*** {notice} ***\n", file=sys.stderr)
+    from cnnsearch.study.conduct import search
+    from cnnsearch.study.ending import show
+
+    signals = _Signals()
+    try:
+        run = search(plan, notice=notice)
+    except KeyboardInterrupt:
+        print(f"\nstopped; {plan.folder} keeps what is done. Go on with the same command.", file=sys.stderr)
+        return 128 + signals.received
+    return show(run, notice)
+
+
+def _has_mnist(plan: Plan) -> bool:
+    from cnnsearch.datasets import data_root
+    from cnnsearch.download import prepare
+    from cnnsearch.errors import DataError
+
+    try:
+        prepare("mnist", data_root(plan.data_root))
+    except DataError:
+        return False
+    return True
+
+
+class _Signals:
+    """Turns polite signals into KeyboardInterrupt, so that whatever runs ends in order; a second one ends at once."""
+
+    def __init__(self) -> None:
+        self.received = signal.SIGINT
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), self._hear)
+
+    def _hear(self, number: int, frame: FrameType | None) -> NoReturn:
+        _ = frame
+        signal.signal(number, signal.SIG_DFL)
+        self.received = signal.Signals(number)
+        raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, "")  # modules of one's own are found where the command is given
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,278 @@
+"""Ask, submit, listen, tell: the story of a search.
+
+One thread, one loop. Whatever happens is written to the record first, then told to Optuna, then shown.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from cnnsearch import events
+from cnnsearch.errors import InvalidSpecError
+from cnnsearch.events import Asked, CloseState, FinalState, Finished, Interrupted, Started
+from cnnsearch.executors.executor import Executor
+from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
+from cnnsearch.network import Network
+from cnnsearch.plan import Candidate, Plan
+
+from cnnsearch.record import Record
+from cnnsearch.size import count_candidates
+from cnnsearch.study.best import drop, publish, weights_of
+from cnnsearch.study.ledger import Best, Ledger
+from cnnsearch.study.outcome import Outcome
+from cnnsearch.study.proposer import Proposer, seed_of
+from cnnsearch.study.screen import Screen
+from cnnsearch.study.stopping import goes_on
+
+MOST_ASKS_IN_VAIN = 1_000
+MOST_DEATHS = 3
+MOST_BUGS_IN_A_ROW = 5
+PATIENCE = 0.5  # seconds between looks at the clock while nothing happens
+
+
+class Live(NamedTuple):
+    """A candidate that is being trained, or waits for a worker again."""
+
+    trial: int
+    candidate: Candidate
+    attempts: int
+    deaths: int
+    since: float
+
+
+class Search:
+    """The live jobs of a study, and what is done when one of them says something."""
+
+    def __init__(
+        self, plan: Plan, folder: Path, executor: Executor, proposer: Proposer, record: Record, ledger: Ledger,
+        screen: Screen, save: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.plan, self.folder, self.executor, self.proposer = plan, folder, executor, proposer
+        self.record, self.ledger, self.screen, self.save = record, ledger, screen, save
+        self.live: dict[int, Live] = {}
+        self.waiting: list[Live] = []
+        self.echoes: dict[int, list[tuple[int, Candidate]]] = {}
+        """By trial the later ones that drew the same while it was still in training."""
+        self.deadline = time.monotonic() + 60 * plan.budget.minutes if plan.budget.minutes else None
+        self.asked_in_vain = 0
+        self.bugs_in_a_row = 0
+        self.all_candidates = count_candidates(plan.searched, plan.recipe_tree)
+
+    def run(self) -> CloseState:
+        """Search until the budget is spent, or nothing is left to try; say which."""
+        self._take_up()
+        while (end := self._end()) is None or self.live:
+            if end == "failed" or self._is_late():
+                break
+            if end is None and self.executor.free:
+                self._feed()
+                event = self.executor.events(timeout=0 if self.executor.free else PATIENCE)
+            else:
+                event = self.executor.events(timeout=PATIENCE)
+            if event:
+                self._hear(event)
+        return end or "complete"
+
+    def interrupt(self, reason: str) -> None:
+        """Note that the live candidates will have to be trained again; the workers end with the executor."""
+        for live in self.live.values():
+            self.record.append(Interrupted(trial=live.trial, reason=reason, worker_died=False))
+
+    # Asking
+
+    def _take_up(self) -> None:
+        """Go on with the candidates that an earlier invocation left without a last word."""
+        for trial in self.ledger.unfinished:
+            candidate = Candidate(trial.network, trial.recipe, trial.asked, trial.built)
+            first = self.ledger.seen[trial.fingerprint]
+            if first == trial.number:
+                self.waiting.append(Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0))
+            else:
+                self._answer_from_record(trial.number, candidate, first)
+
+    def _end(self) -> CloseState | None:
+        """Say why nothing more is asked; None while something is."""
+        if self.bugs_in_a_row >= MOST_BUGS_IN_A_ROW:
+            return "failed"
+        if self.waiting:
+            return None
+        if self.ledger.counted + len(self.live) >= self.plan.budget.trials:
+            return "complete"
+        if self.all_candidates is not None and len(self.ledger.seen) >= self.all_candidates:
+            return "exhausted"
+        return "no_new_candidate" if self.asked_in_vain >= MOST_ASKS_IN_VAIN else None
+
+    def _is_late(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def _feed(self) -> None:
+        """Give a free slot something to do: what was interrupted, a start network, or a new candidate."""
+        if self.waiting:
+            self._submit(self.waiting.pop(0))
+            return
+        number = self.ledger.next_trial
+        candidate = self._start_network(number)
+        try:
+            candidate = candidate or self.proposer.propose(number)
+        except InvalidSpecError as error:  # fits, but exceeds the library's own limits
+            self.proposer.forget(number)
+            self.asked_in_vain += 1
+            self.screen.say(f"turned away: {error}")
+            return
+        self.ledger.next_trial += 1
+        self._consider(number, candidate)
+
+    def _start_network(self, number: int) -> Candidate | None:
+        return self.plan.start_with(self.plan.start[number]) if number < len(self.plan.start) else None
+
+    def _consider(self, number: int, candidate: Candidate) -> None:
+        """Train it, unless it is known already or over a limit."""
+        first = self.ledger.seen.setdefault(candidate.fingerprint, number)
+        self._note(number, candidate)
+        excess = {name: over for name, over in self.plan.limits.excess(candidate.network.cost).items() if over > 0}
+        if first != number:
+            self.asked_in_vain += 1
+            self._answer_from_record(number, candidate, first)
+        elif excess:
+            self.asked_in_vain += 1
+            most = max(excess, key=lambda name: excess[name])
+            law = f"{most} {getattr(candidate.network.cost, most):,} exceeds the limit by {excess[most]:.1%}"
+            self._finish(number, candidate, "turned_away", law)
+        else:
+            self.asked_in_vain = 0
+            self._submit(Live(number, candidate, attempts=0, deaths=0, since=0.0))
+
+    def _note(self, number: int, candidate: Candidate) -> None:
+        cost = candidate.network.cost
+        self.record.append(
+            Asked(
+                trial=number,
+                asked=candidate.asked,
+                built=candidate.built,
+                network=candidate.network.model_dump(exclude_defaults=True),
+                recipe=candidate.recipe,
+                parameters=cost.parameters,
+                macs=cost.macs,
+                weight_bytes=cost.weight_bytes,
+                activation_bytes=cost.activation_bytes,
+                fingerprint=candidate.fingerprint,
+            )
+        )
+
+    def _answer_from_record(self, number: int, candidate: Candidate, first: int) -> None:
+        if first in self.ledger.outcomes:
+            self._repeat(number, candidate, self.ledger.outcomes[first])
+        else:
+            self.echoes.setdefault(first, []).append((number, candidate))
+
+    def _repeat(self, number: int, candidate: Candidate, known: Outcome) -> None:
+        self.record.append(Finished(trial=number, state="repeated", score=known.score, of=known.trial))
+        self.ledger.states["repeated"] += 1
+        self.ledger.outcomes[number] = known._replace(trial=number, asked=candidate.asked)
+        self.proposer.tell(self.ledger.outcomes[number])
+        self.screen.counted(self.ledger)
+
+    def _submit(self, live: Live) -> None:
+        live = live._replace(attempts=live.attempts + 1, since=time.monotonic())
+        recipe = live.candidate.recipe
+        job = Job(
+            trial=live.trial,
+            network=live.candidate.network,
+            recipe=recipe,
+            seed=seed_of(self.plan.seed, live.trial, "training"),
+            rungs=tuple(rung for rung in self.plan.pruner.rungs if rung < recipe.epochs),
+            weights=str(weights_of(self.folder, live.trial)),
+        )
+        self.live[live.trial] = live
+        slot = self.executor.submit(job)
+        self.record.append(Started(trial=live.trial, attempt=live.attempts, slot=slot))
+
+    # Listening
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Epoch):
+            self._hear_epoch(event)
+        elif isinstance(event, Done):
+            self._hear_done(event)
+        elif isinstance(event, Failed):
+            self._hear_failed(event)
+        elif isinstance(event, Died):
+            self._hear_died(event)
+
+    def _hear_epoch(self, epoch: Epoch) -> None:
+        others = self.ledger.rungs[epoch.epoch]
+        score = epoch.validation_accuracy
+        if epoch.epoch in self.plan.pruner.rungs:  # answered before anything else: the worker waits
+            earlier = [other for trial, other in others.items() if trial != epoch.trial]
+            answer = self.executor.go if goes_on(self.plan.pruner, score, earlier) else self.executor.stop
+            answer(epoch.trial)
+        others[epoch.trial] = score
+        self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))
+        self.screen.epoch(epoch, self.live[epoch.trial].candidate)
+
+    def _hear_done(self, done: Done) -> None:
+        live = self.live.pop(done.trial)
+        self.bugs_in_a_row = 0
+        accuracies = self._accuracies(done.trial)
+        last = max(accuracies)
+        if done.stopped:
+            reason = f"stopped after epoch {last} of {live.candidate.recipe.epochs}"
+            self._finish(done.trial, live.candidate, "stopped", reason, since=live.since)
+        else:
+            self._finish(done.trial, live.candidate, "complete", score=accuracies[last], since=live.since)
+
+    def _hear_failed(self, failed: Failed) -> None:
+        live = self.live.pop(failed.trial)
+        self.bugs_in_a_row = self.bugs_in_a_row + 1 if failed.reason == "bug" else 0
+        self._finish(
+            failed.trial, live.candidate, "failed", f"{failed.reason}: {failed.message}", since=live.since
+        )
+
+    def _hear_died(self, died: Died) -> None:
+        self.screen.say(died.message)
+        if died.trial is None:
+            return
+        live = self.live.pop(died.trial)
+        live = live._replace(deaths=live.deaths + 1)
+        self.record.append(Interrupted(trial=died.trial, reason=died.message))
+        if live.deaths >= MOST_DEATHS:
+            reason = f"worker died: {live.deaths} workers did, the last one so: {died.message}"
+            self._finish(died.trial, live.candidate, "failed", reason, since=live.since)
+        else:
+            self.waiting.append(live)
+
+    def _accuracies(self, trial: int) -> dict[int, float]:
+        return {epoch: scores[trial] for epoch, scores in sorted(self.ledger.rungs.items()) if trial in scores}
+
+    # Telling
+
+    def _finish(
+        self, number: int, candidate: Candidate, state: FinalState, reason: str = "", score: float | None = None,
+        since: float | None = None,
+    ) -> None:  # fmt: skip
+        """Write a candidate's last word, then act on it."""
+        seconds = 0.0 if since is None else time.monotonic() - since
+        self.record.append(Finished(trial=number, state=state, reason=reason, score=score, seconds=seconds))
+        excess = self.plan.limits.excess(candidate.network.cost)
+        outcome = Outcome(number, candidate.asked, state, reason, score, self._accuracies(number), excess)
+        self.ledger.states[state] += 1
+        self.ledger.outcomes[number] = outcome
+        self._keep_best(outcome, candidate.network)
+        self.screen.finished(outcome, candidate, self.ledger)
+        self.save()
+        self.proposer.tell(outcome)
+        for echo, drawn in self.echoes.pop(number, ()):
+            self._repeat(echo, drawn, outcome)
+
+    def _keep_best(self, outcome: Outcome, network: Network) -> None:
+        if outcome.score is None:
+            return
+        cost = network.cost
+        this = Best(outcome.trial, outcome.score, cost.parameters, cost.macs, network)
+        if self.ledger.best is None or this.rank < self.ledger.best.rank:
+            publish(self.folder, outcome.trial, network)
+            self.ledger.best = this
+        else:
+            drop(self.folder, outcome.trial)
+

@@ -1,0 +1,156 @@
+"""What is asked of Optuna, and what is it told? The only file that opens Optuna's storage.
+
+The record is the truth, Optuna's storage what the sampler learns from: written after the record, repaired from it.
+
+- Every hole is asked in every trial under its name, as an option's index, so that all trials share all parameters.
+- Diverged, out of memory, over a limit: PRUNED with a constraint above 0, which TPE ranks behind everything feasible.
+  Told FAIL instead, TPE learns nothing and went on proposing such candidates (92 % of them, against 14 %).
+- A trial whose worker died is no matter for Optuna: the same trial goes on in another worker.
+- The sampler's generators are seeded anew for each candidate from the study's seed and the candidate's number, so that
+  a resumed study draws what an uninterrupted one would have drawn after the same results.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import URL
+
+from cnnsearch.holes import Hole, Real
+from cnnsearch.plan import Candidate, Plan
+from cnnsearch.study.outcome import Outcome
+
+TRIAL = "trial"  # user attribute: the candidate's number in the record; Optuna's own number is an attempt's
+
+
+def seed_of(seed: int, trial: int, purpose: str) -> int:
+    """Mix a study's seed and a candidate's number into a 32-bit seed of its own for each purpose.
+
+    >>> seed_of(0, 1, "sampler") != seed_of(1, 0, "sampler")
+    True
+    """
+    return int.from_bytes(hashlib.sha256(f"{seed}/{trial}/{purpose}".encode()).digest()[:4])
+
+
+class Proposer:
+    """Proposes candidates and learns how they did."""
+
+    def __init__(self, plan: Plan, folder: Path) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self._plan = plan
+        self._sampler = _sampler(plan)
+        storage = plan.storage or URL.create("sqlite", database=str(folder / "storage.sqlite3")).render_as_string()
+        self._study = optuna.create_study(
+            storage=storage, sampler=self._sampler, study_name=plan.run_name, direction="maximize", load_if_exists=True
+        )
+        self._live: dict[int, optuna.Trial] = {}
+
+    def propose(self, trial: int) -> Candidate:
+        """Draw the candidate of this number; raise InvalidSpecError where it exceeds the library's own limits."""
+        _seed(self._sampler, seed_of(self._plan.seed, trial, "sampler"))
+        asked = self._live[trial] = self._study.ask()
+        return self._plan.draw(lambda hole: _suggest(asked, hole))
+
+    def tell(self, outcome: Outcome) -> None:
+        """Tell how a candidate ended; one that this process did not propose is added whole."""
+        asked = self._live.pop(outcome.trial, None)
+        if asked is None:
+            if outcome.asked:
+                self._study.add_trial(self._frozen(outcome))
+            return
+        for epoch, accuracy in outcome.accuracies.items():
+            asked.report(accuracy, epoch)
+        for name, value in _constraints(outcome).items():
+            asked.set_constraint(name, value)
+        for name, value in _attributes(outcome).items():
+            asked.set_user_attr(name, value)
+        state = _state(outcome)
+        self._study.tell(asked, outcome.score if state == TrialState.COMPLETE else None, state=state)
+
+    def forget(self, trial: int) -> None:
+        """Tell that a proposal came to nothing."""
+        self._study.tell(self._live.pop(trial), state=TrialState.FAIL)
+
+    def repair(self, told: Iterable[Outcome]) -> None:
+        """Make the storage say what the record says: open trials are closed, missing ones added."""
+        known: set[int] = set()
+        for stored in self._study.get_trials(deepcopy=False):
+            if stored.state == TrialState.RUNNING:
+                self._study.tell(stored.number, state=TrialState.FAIL)
+            elif stored.state != TrialState.FAIL:
+                known.add(stored.user_attrs.get(TRIAL, -1))
+        for outcome in told:
+            if outcome.trial not in known and _state(outcome) != TrialState.FAIL:
+                self.tell(outcome)
+
+    def _frozen(self, outcome: Outcome) -> FrozenTrial:
+        state = _state(outcome)
+        return optuna.trial.create_trial(
+            state=state,
+            value=outcome.score if state == TrialState.COMPLETE else None,
+            params={hole.name: _param(hole, outcome.asked[hole.name]) for hole in self._plan.holes},
+            distributions={hole.name: distribution(hole) for hole in self._plan.holes},
+            user_attrs=_attributes(outcome),
+            intermediate_values=dict(outcome.accuracies),
+            constraints=_constraints(outcome),
+        )
+
+
+def _state(outcome: Outcome) -> TrialState:
+    if outcome.state == "complete":
+        return TrialState.COMPLETE
+    return TrialState.FAIL if outcome.state == "failed" and not outcome.failed_to_train else TrialState.PRUNED
+
+
+def _constraints(outcome: Outcome) -> dict[str, float]:
+    return {**outcome.violations, "trains": 1.0 if outcome.failed_to_train else 0.0}
+
+
+def _attributes(outcome: Outcome) -> dict[str, object]:
+    # Optuna's dashboard does not look at constraints, so feasibility is said once more.
+    return {TRIAL: outcome.trial, "feasible": max(_constraints(outcome).values()) <= 0}
+
+
+def distribution(hole: Hole | Real) -> BaseDistribution:
+    """Give the distribution that Optuna is asked by: numbers keep their order, a logarithmic range its scale."""
+    if isinstance(hole, Real):
+        return FloatDistribution(hole.low, hole.high, log=hole.log)
+    last = len(hole.options) - 1
+    if hole.log:
+        return IntDistribution(hole.lowest, hole.lowest + last, log=True)
+    return IntDistribution(0, last) if hole.ordered else CategoricalDistribution(tuple(range(last + 1)))
+
+
+def _suggest(trial: optuna.Trial, hole: Hole | Real) -> float:
+    asked = distribution(hole)
+    if isinstance(asked, FloatDistribution):
+        return trial.suggest_float(hole.name, asked.low, asked.high, log=asked.log)
+    if isinstance(asked, IntDistribution):
+        return trial.suggest_int(hole.name, asked.low, asked.high, log=asked.log) - _param(hole, 0)
+    assert isinstance(asked, CategoricalDistribution)
+    return trial.suggest_categorical(hole.name, asked.choices)
+
+
+def _param(hole: Hole | Real, answer: float) -> float:
+    """Turn the answer for a hole into Optuna's parameter: of a logarithmic range the number itself, not its index."""
+    return answer + hole.lowest if isinstance(hole, Hole) and hole.log else answer
+
+
+def _sampler(plan: Plan) -> BaseSampler:
+    if plan.sampler.kind == "random":
+        return RandomSampler()
+    return TPESampler(n_startup_trials=plan.sampler.startup)
+
+
+def _seed(sampler: BaseSampler, seed: int) -> None:
+    """Seed the generators of one sampler again: a fresh sampler for every candidate costs four times as much.
+
+    These attributes are Optuna's own affair; a test notices when a new version moves them.
+    """
+    random = sampler._random_sampler if isinstance(sampler, TPESampler) else sampler  # noqa: SLF001
+    for state in (sampler._rng, random._rng):  # noqa: SLF001
+        state.rng.seed(seed)

@@ -1,0 +1,25 @@
+"""Does a trial go on after a rung?
+
+Compared are validation accuracies of all candidates seen at the same rung, in the order in which they arrived; nothing
+waits for others (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2).
+"""
+
+from collections.abc import Collection
+from statistics import median
+
+from cnnsearch.plan import Pruner
+
+
+def goes_on(pruner: Pruner, score: float, others: Collection[float]) -> bool:
+    """Say whether a score is good enough among those that others had at the same rung.
+
+    >>> halving = Pruner(kind="halving", keep=0.25, startup=4)
+    >>> goes_on(halving, 0.96, [0.90, 0.95, 0.97]), goes_on(halving, 0.96, [0.90, 0.95, 0.97, 0.98])
+    (True, False)
+    """
+    if pruner.kind == "none" or len(others) < pruner.startup:
+        return True
+    if pruner.kind == "median":
+        return score >= median(others)
+    allowed = max(1, int((len(others) + 1) * pruner.keep))
+    return sum(other > score for other in others) < allowed

@@ -1,0 +1,187 @@
+import os
+import random
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from cnnsearch.blocks import KINDS
+from cnnsearch.data import DataSet
+from cnnsearch.data import load as load_data
+from cnnsearch.errors import RunError
+from cnnsearch.module import build
+from cnnsearch.network import Network
+from cnnsearch.train import normalised
+from cnnsearch.weights import FILE_NAME, Classifier, load, save
+
+NETWORK = Network.model_validate(
+    {
+        "input": {"channels": 1, "height": 8, "width": 8},
+        "blocks": [
+            {"conv": {"out_channels": 4, "kernel_size": [3, 5]}},
+            {"kind": "separable", "conv": {"out_channels": 6, "kernel_size": 3}},
+        ],
+        "classes": 10,
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def data() -> DataSet:
+    return load_data("digits", Path("nowhere"), torch.device("cpu"))
+
+
+@pytest.fixture
+def module() -> nn.Module:
+    torch.manual_seed(1)
+    return build(NETWORK).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, module: nn.Module, data: DataSet) -> Path:
+    save(tmp_path / "best" / FILE_NAME, module, NETWORK, data)
+    return tmp_path / "best"
+
+
+def logits(classifier: nn.Module, images_NCHW: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return classifier(images_NCHW)
+
+
+def test_loaded_weights_answer_as_the_trained_module_did(folder: Path, module: nn.Module, data: DataSet) -> None:
+    images_NCHW = data.validation.images_NCHW[:50]
+    expected_NK = logits(module.eval(), normalised(images_NCHW, data))
+    torch.testing.assert_close(logits(load(folder), images_NCHW.float() / 255), expected_NK)
+
+
+def test_what_the_weights_mean_travels_with_them(folder: Path, data: DataSet) -> None:
+    classifier = load(folder)
+    assert classifier.classes == data.classes
+    assert classifier.network == NETWORK
+    assert classifier.dataset == "digits"
+    assert classifier.mean_C11.flatten().tolist() == pytest.approx(list(data.mean))
+    assert classifier.std_C11.flatten().tolist() == pytest.approx(list(data.std))
+    assert not classifier.training
+
+
+def test_a_folder_its_file_and_their_names_are_the_same_door(folder: Path) -> None:
+    pixels_NCHW = torch.rand(3, 1, 8, 8)
+    answers = [logits(load(path), pixels_NCHW) for path in (folder, folder / FILE_NAME, str(folder))]
+    assert all(torch.equal(answers[0], answer) for answer in answers)
+
+
+def test_equal_weights_are_equal_files(folder: Path, module: nn.Module, data: DataSet) -> None:
+    save(folder / "again", module, NETWORK, data)
+    assert (folder / "again").read_bytes() == (folder / FILE_NAME).read_bytes()
+
+
+def test_saving_leaves_one_whole_file_and_replaces_the_one_before(folder: Path, data: DataSet) -> None:
+    other = build(NETWORK)
+    save(folder / FILE_NAME, other, NETWORK, data)
+    assert [path.name for path in folder.iterdir()] == [FILE_NAME]
+    torch.testing.assert_close(dict(load(folder).module.state_dict()), dict(other.state_dict()))
+
+
+def test_a_disk_that_fails_keeps_the_file_before(
+    folder: Path, module: nn.Module, data: DataSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (folder / FILE_NAME).read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RunError) as error:
+        save(folder / FILE_NAME, module, NETWORK, data)
+    assert str(error.value) == (
+        f"{folder / FILE_NAME}: the weights could not be written ([Errno 28] No space left on device);"
+        " is there space, and permission?"
+    )
+    assert (folder / FILE_NAME).read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == [FILE_NAME]
+
+
+def test_any_flipped_bit_is_noticed(folder: Path) -> None:
+    whole = (folder / FILE_NAME).read_bytes()
+    chance = random.Random(1)  # noqa: S311
+    for place in chance.sample(range(len(whole)), 300):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << chance.randrange(8)
+        (folder / FILE_NAME).write_bytes(damaged)
+        with pytest.raises(RunError, match=r"damaged or cut off|no weights of cnnsearch"):
+            load(folder)
+
+
+def test_any_cut_is_noticed(folder: Path) -> None:
+    whole = (folder / FILE_NAME).read_bytes()
+    for length in range(0, len(whole), len(whole) // 50):
+        (folder / FILE_NAME).write_bytes(whole[:length])
+        with pytest.raises(RunError, match="damaged or cut off"):
+            load(folder)
+
+
+def test_damage_is_told_with_the_file_what_is_wrong_and_a_way_out(folder: Path) -> None:
+    file = folder / FILE_NAME
+    whole = bytearray(file.read_bytes())
+    whole[-1] ^= 1
+    file.write_bytes(whole)
+    with pytest.raises(RunError) as error:
+        load(folder)
+    assert str(error.value).startswith(f"{file}: damaged or cut off (sha256 ")
+    assert str(error.value).endswith("it was written with); take it from a backup, or train the network again")
+
+
+def test_a_missing_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunError) as error:
+        load(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path / FILE_NAME}: no such file; give the folder of a trained network, such as runs/NAME/best"
+    )
+
+
+def test_weights_of_another_program_are_told(tmp_path: Path) -> None:
+    save_file({"weight": torch.zeros(3)}, tmp_path / FILE_NAME)
+    with pytest.raises(RunError) as error:
+        load(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path / FILE_NAME}: no weights of cnnsearch: the metadata has no entry 'cnnsearch'; give a file of a run"
+    )
+
+
+def test_a_label_of_an_unknown_kind_of_block_names_its_place(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(KINDS, "separable")
+    with pytest.raises(RunError) as error:
+        load(folder)
+    assert str(error.value) == (
+        f"{folder / FILE_NAME}: this program cannot read its label: network.blocks[1].kind: 'separable' is no"
+        " registered kind of block (known: plain, residual); load one's own with --import"
+    )
+
+
+@pytest.mark.parametrize(
+    ("images_NCHW", "seen"),
+    [
+        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), r"images of torch.uint8 and shape (2, 1, 8, 8)"),
+        (torch.zeros(2, 3, 8, 8), r"images of torch.float32 and shape (2, 3, 8, 8)"),
+        (torch.zeros(1, 8, 8), r"images of torch.float32 and shape (1, 8, 8)"),
+    ],
+    ids=["bytes", "colour", "no batch"],
+)
+def test_images_of_another_kind_are_refused(folder: Path, images_NCHW: Tensor, seen: str) -> None:
+    with pytest.raises(ValueError, match="this network takes") as error:
+        load(folder)(images_NCHW)
+    assert str(error.value) == (
+        f"{seen}: this network takes floats from 0 to 1 of shape (images, 1, 8, 8); divide bytes by 255"
+    )
+
+
+def test_the_loaded_network_can_be_exported(folder: Path) -> None:
+    pixels_NCHW = torch.rand(3, 1, 8, 8)
+    classifier = load(folder)
+    assert isinstance(classifier, Classifier)
+    exported = torch.export.export(
+        classifier, (pixels_NCHW,), dynamic_shapes=({0: torch.export.Dim("images", min=1)},)
+    ).module()
+    torch.testing.assert_close(logits(exported, pixels_NCHW), logits(classifier, pixels_NCHW))
