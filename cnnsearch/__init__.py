@@ -7,15 +7,63 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cnnsearch.blocks import Block as Block
+    from cnnsearch.blocks import register as register
+    from cnnsearch.errors import CnnsearchError as CnnsearchError
+    from cnnsearch.flow import Step as Step
+    from cnnsearch.flow import Sum as Sum
+    from cnnsearch.layers import BatchNorm as BatchNorm
+    from cnnsearch.layers import Conv as Conv
+    from cnnsearch.layers import Layer as Layer
+    from cnnsearch.layers import MaxPool as MaxPool
+    from cnnsearch.layers import ReLU as ReLU
     from cnnsearch.module import build as build
     from cnnsearch.network import Network as Network
+    from cnnsearch.plan import Plan as Plan
+    from cnnsearch.plan import read_plan as read_plan
+    from cnnsearch.shapes import Shape as Shape
+    from cnnsearch.study.conduct import search as search
+    from cnnsearch.weights import load as load
 
 _ROOMS = {
+    "BatchNorm": "layers",
+    "Block": "blocks",
+    "CnnsearchError": "errors",
+    "Conv": "layers",
+    "Layer": "layers",
+    "MaxPool": "layers",
     "Network": "network",
+    "Plan": "plan",
+    "ReLU": "layers",
+    "Shape": "shapes",
+    "Step": "flow",
+    "Sum": "flow",
     "build": "module",
+    "load": "weights",
+    "read_plan": "plan",
+    "register": "blocks",
+    "search": "study.conduct",
 }
 
-__all__ = ["Network", "build"]  # noqa: PLE0604, RUF100
+__all__ = [
+    "BatchNorm",
+    "Block",
+    "CnnsearchError",
+    "Conv",
+    "Layer",
+    "MaxPool",
+    "Network",
+    "Plan",
+    "ReLU",
+    "Shape",
+    "Step",
+    "Sum",
+    "build",
+    "load",
+    "read_plan",
+    "register",
+    "search",
+]
 __version__ = "0.1.0"
 
 

@@ -65,7 +65,9 @@ class Plain(Block):
     def flow(self, shape: Shape) -> Flow:
         """One after the other."""
         _ = shape
-        return _steps(("conv", self.conv), ("batchnorm", self.batchnorm), ("relu", self.relu), ("maxpool", self.maxpool))
+        return _steps(
+            ("conv", self.conv), ("batchnorm", self.batchnorm), ("relu", self.relu), ("maxpool", self.maxpool)
+        )
 
 
 @register
@@ -100,14 +102,14 @@ class Residual(Block):
                 ("batchnorm1", norm), ("relu1", relu), ("conv1", first),
                 ("batchnorm2", norm), ("relu2", relu), ("conv2", second),
             )  # fmt: skip
-        return _steps(
-            ("conv1", first), ("batchnorm1", norm), ("relu1", relu), ("conv2", second), ("batchnorm2", norm)
-        )
+        return _steps(("conv1", first), ("batchnorm1", norm), ("relu1", relu), ("conv2", second), ("batchnorm2", norm))
 
     def _shortcut(self, shape: Shape) -> Flow:
         if shape.channels == self.conv.out_channels and self.conv.stride == (1, 1):
             return ()
-        fit = Conv(out_channels=self.conv.out_channels, kernel_size=(1, 1), stride=self.conv.stride, bias=self.conv.bias)
+        fit = Conv(
+            out_channels=self.conv.out_channels, kernel_size=(1, 1), stride=self.conv.stride, bias=self.conv.bias
+        )
         return _steps(("conv", fit), ("batchnorm", None if self.preactivation else self.batchnorm))
 
 

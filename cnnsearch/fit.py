@@ -38,7 +38,9 @@ class LookAhead:
         blocks = items["blocks"]
         rows = blocks.options if isinstance(blocks, Hole) else (blocks,)
         starts = [Input.model_validate(to_plain(node)).shape for node, _ in fillings(items["input"])]
-        return any(self._fits(row.items, self.reduced(start), 0) for row in rows if isinstance(row, Row) for start in starts)
+        return any(
+            self._fits(row.items, self.reduced(start), 0) for row in rows if isinstance(row, Row) for start in starts
+        )
 
     def refuse_hopeless(self, tree: Map) -> None:
         """Raise InvalidSpecError, with the place, where nothing fits or a block has too many fillings to search."""
@@ -64,7 +66,9 @@ class LookAhead:
             self._fits_from[key] = any(self._fits(rest, out, at) for rest, out, at in self._next(items, shape, number))
         return self._fits_from[key]
 
-    def _next(self, items: tuple[Node, ...], shape: Shape, number: int) -> Iterator[tuple[tuple[Node, ...], Shape, int]]:
+    def _next(
+        self, items: tuple[Node, ...], shape: Shape, number: int
+    ) -> Iterator[tuple[tuple[Node, ...], Shape, int]]:
         first, rest = items[0], items[1:]
         if isinstance(first, Repeat):
             for count, _ in fillings(first.count):

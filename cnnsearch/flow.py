@@ -160,4 +160,3 @@ def _meet(total: Sum, ends: list[Sight], step: Step, where: str) -> Sight:
         raise MisfitError(place, f"maps of different shape cannot be added ({maps}); pad by (kernel_size - 1)/2")
     field = (max(end.field[0] for end in ends), max(end.field[1] for end in ends))
     return ends[0]._replace(field=field)
-

@@ -235,7 +235,9 @@ def count_fillings(node: Node) -> int:
     if isinstance(node, Hole):
         return sum(count_fillings(option) for option in node.options)
     if isinstance(node, Repeat):
-        lengths = [option.value for option in node.count.options] if isinstance(node.count, Hole) else [node.count.value]  # pyright: ignore
+        lengths = (
+            [option.value for option in node.count.options] if isinstance(node.count, Hole) else [node.count.value]
+        )  # pyright: ignore
         return sum(_product(node.items[:length]) for length in lengths)  # pyright: ignore[reportUnknownArgumentType]
     return _product(tuple(_children(node))) if isinstance(node, Map | Row) else 1
 

@@ -103,9 +103,7 @@ class Network(Word):
     """An input, blocks, a head and classes; every map of it is at least 1x1."""
 
     input: Input
-    blocks: Annotated[
-        tuple[AnyBlock, ...], BeforeValidator(_tuple), Field(min_length=1, max_length=MOST_BLOCKS)
-    ]
+    blocks: Annotated[tuple[AnyBlock, ...], BeforeValidator(_tuple), Field(min_length=1, max_length=MOST_BLOCKS)]
     head: Head = Head()
     classes: Annotated[int, Field(ge=2, le=65_536)]
 

@@ -89,7 +89,11 @@ def _pick(node: Node, chosen: dict[str, int], where: str, places: dict[str, str]
     if isinstance(node, Hole | Real):
         places[node.name] = where
         index = chosen.get(node.name, 0)
-        return (node.low, node.high)[index] if isinstance(node, Real) else _pick(node.options[index], chosen, where, places)
+        return (
+            (node.low, node.high)[index]
+            if isinstance(node, Real)
+            else _pick(node.options[index], chosen, where, places)
+        )
     if isinstance(node, Map):
         return {key: _pick(child, chosen, place(where, key), places) for key, child in node.items}
     if isinstance(node, Row):

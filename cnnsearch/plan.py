@@ -83,7 +83,9 @@ class Pruner(Word):
 
     kind: Literal["halving", "median", "none"] = "halving"
     """Asynchronous successive halving (Li et al. 2020), stop below the median, or never."""
-    rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)] = (1,)
+    rungs: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
+    ] = (1,)
     """Epochs after which a trial may be stopped."""
     keep: Annotated[float, Field(gt=0, le=1)] = 0.25
     """Share of the scores seen at a rung that halving lets go on."""
@@ -282,8 +284,13 @@ def differences(old: Plain, new: Plain, where: str = "") -> Iterator[str]:
         yield f"{where}: {json.dumps(old)} before, {json.dumps(new)} now"
 
 
-def read_plan(path: Path) -> Plain:
-    """Read a plan file to plain data; networks that `start` names by file are put in their place."""
+def read_plan(path: str | Path) -> Plan:
+    """Read a plan file (.yaml or .json); raise InvalidSpecError with every place found."""
+    return Plan.model_validate(read_plain_plan(Path(path)))
+
+
+def read_plain_plan(path: Path) -> Plain:
+    """Read a plan file without checking it; networks that `start` names by file are put in their place."""
     data = read_file(path)
     return with_start_networks(data, path.parent)
 
@@ -295,5 +302,3 @@ def with_start_networks(data: Plain, folder: Path) -> Plain:
     plan = cast("dict[str, Plain]", data)
     start = [read_file(folder / item) if isinstance(item, str) else item for item in plan["start"]]
     return {**plan, "start": start}
-
-

@@ -1,8 +1,9 @@
 """How is a network trained?"""
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from cnnsearch.word import Word
 
@@ -16,6 +17,10 @@ class Augmentation(Word):
     """Degrees: each image turns by up to this much either way."""
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Fraction: each image grows or shrinks by up to this much."""
+
+
+def _tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 class Recipe(Word):
@@ -35,14 +40,27 @@ class Recipe(Word):
     """Of SGD; AdamW does not use it."""
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     """One-cycle (Smith and Topin 2018) warms up first; cosine (Loshchilov and Hutter 2017) only falls."""
+    restarts: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple), Field(max_length=64)] = (1,)
+    """Epochs after which the schedule begins anew (SGDR, Loshchilov and Hutter 2017), so that the score there is that
+    of a whole short training, by which candidates can be compared; the last epoch and later ones have no effect."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of each label spread over all classes (Szegedy et al. 2016)."""
     augmentation: Augmentation | None = Augmentation()
     """Random moves of the training images; null for none."""
 
     @property
+    def cycles(self) -> tuple[int, ...]:
+        """Give the epochs of each schedule, one after the other.
+
+        >>> Recipe(epochs=6, restarts=(1, 3)).cycles
+        (1, 2, 3)
+        """
+        ends = sorted({epoch for epoch in self.restarts if epoch < self.epochs} | {self.epochs})
+        return tuple(end - start for start, end in pairwise([0, *ends]))
+
+    @property
     def computes(self) -> str:
         """Describe the training by what has an effect: AdamW has no use for `momentum`, and moves of 0 are none."""
         still = self.augmentation is None or not any(self.augmentation.model_dump().values())
         unused = {name for name, idle in (("momentum", self.optimizer == "adamw"), ("augmentation", still)) if idle}
-        return self.model_dump_json(exclude=unused)
+        return f"{self.model_dump_json(exclude={*unused, 'restarts'})} {self.cycles}"

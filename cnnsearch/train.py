@@ -82,10 +82,10 @@ def _cosine(share: float) -> float:
 
 
 def learning_rates(recipe: Recipe, steps_an_epoch: int) -> list[float]:
-    """Return the learning rate of every step of a training."""
-    steps = recipe.epochs * steps_an_epoch
+    """Return the learning rate of every step of a training: a whole schedule for each of the recipe's cycles."""
     height = _one_cycle if recipe.schedule == "one-cycle" else _cosine
-    return [recipe.learning_rate * height((step + 0.5) / steps) for step in range(steps)]
+    cycles = [epochs * steps_an_epoch for epochs in recipe.cycles]
+    return [recipe.learning_rate * height((step + 0.5) / steps) for steps in cycles for step in range(steps)]
 
 
 def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:

@@ -137,7 +137,7 @@ def test_biases_and_batch_norms_do_not_decay(digits: DataSet) -> None:
 
 
 def test_one_cycle_rises_and_falls_like_torchs() -> None:
-    rates = learning_rates(Recipe(epochs=10, learning_rate=0.01), steps_an_epoch=100)
+    rates = learning_rates(Recipe(epochs=10, learning_rate=0.01, restarts=()), steps_an_epoch=100)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=1000)
     for rate in rates:
@@ -147,11 +147,36 @@ def test_one_cycle_rises_and_falls_like_torchs() -> None:
 
 
 def test_cosine_falls_like_torchs() -> None:
-    rates = learning_rates(Recipe(epochs=10, learning_rate=0.01, schedule="cosine"), steps_an_epoch=100)
+    rates = learning_rates(Recipe(epochs=10, learning_rate=0.01, schedule="cosine", restarts=()), steps_an_epoch=100)
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == pytest.approx(0.01, rel=1e-4)
     assert rates[500] == pytest.approx(0.005, rel=1e-2)
     assert rates[-1] == pytest.approx(0, abs=1e-7)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])
+def test_each_cycle_is_a_whole_schedule(schedule: str) -> None:
+    recipe = Recipe.model_validate({"epochs": 6, "restarts": [1, 3], "schedule": schedule})
+    alone = [
+        rate
+        for epochs in (1, 2, 3)
+        for rate in learning_rates(recipe.model_copy(update={"epochs": epochs, "restarts": ()}), steps_an_epoch=9)
+    ]
+    assert learning_rates(recipe, steps_an_epoch=9) == alone
+
+
+def test_a_cycle_that_is_stopped_at_its_end_equals_a_short_training(digits: DataSet) -> None:
+    short, long = module(), module()
+    list(train(short, digits, Recipe(epochs=1), seed=1))
+    next(train(long, digits, Recipe(epochs=5, restarts=(1,)), seed=1))
+    assert weights(short) == weights(long)
+
+
+def test_a_restart_at_the_end_or_later_has_no_effect() -> None:
+    assert Recipe(epochs=4, restarts=(4, 9)).cycles == (4,)
+    assert Recipe(epochs=4, restarts=(4, 9)).computes == Recipe(epochs=4, restarts=()).computes
+    assert Recipe(epochs=4, restarts=(2, 1)).computes == Recipe(epochs=4, restarts=(1, 2)).computes
+    assert Recipe(epochs=4, restarts=(1,)).computes != Recipe(epochs=4, restarts=()).computes
 
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])

@@ -69,7 +69,7 @@ def history(material: Material) -> Sequence[Chart]:
 def cost(material: Material) -> Sequence[Chart]:
     """Draw accuracy over parameters, with the Pareto front."""
     complete = material.run.ranked
-    _need(complete, 1, "accuracy against parameters needs at least")
+    _need(complete, 1, "accuracies need at least")
     front = pareto_front(complete)
     figure = new_chart()
     rest = [trial for trial in complete if trial not in front]

@@ -3,11 +3,11 @@
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from types import FrameType
 from typing import NoReturn
 
 from cnnsearch.errors import CnnsearchError, InvalidSpecError
+from cnnsearch.imports import import_kinds
 from cnnsearch.plan import Plan
 from cnnsearch.study.flags import Command, read_command
 
@@ -21,8 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line; give the exit status: 0 done, 1 nothing found, 2 bad input, 130 or 143 interrupted."""
     try:
         command = read_command(arguments)
-        for module in _imports(command):
-            import_module(module)
+        import_kinds(_imports(command))
         if command.dry_run:
             return _dry_run(Plan.model_validate(command.plan))
         return _study(command)

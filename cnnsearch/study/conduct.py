@@ -5,7 +5,6 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import cast
 
@@ -19,6 +18,7 @@ from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.files import write_whole
 from cnnsearch.history import Run
+from cnnsearch.imports import import_kinds
 from cnnsearch.plan import Plan, decisive, differences
 from cnnsearch.record import Record, own
 from cnnsearch.study.best import publish
@@ -40,8 +40,7 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
     >>> plan = Plan.model_validate({"dataset": "digits", "budget": {"trials": 2}})
     >>> run = search(plan)  # doctest: +SKIP
     """
-    for module in plan.imports:
-        import_module(module)
+    import_kinds(plan.imports)
     folder = plan.folder
     with own(folder) as record, Screen(plan, quiet=quiet) as screen:
         _keep_plan(folder, plan)
@@ -52,6 +51,9 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
         save = _saver(plan, ledger, notice)
         if ledger.counted >= plan.budget.trials and not ledger.unfinished:
             screen.say(f"{folder} has its {plan.budget.trials} trials already; --trials N asks for more")
+            if run.state == "running":  # an earlier invocation was killed after its last trial
+                record.append(Closed(state="complete"))
+                save("complete")
         else:
             _train(plan, record, ledger, screen, save, notice)
     return _finish(folder, screen)
@@ -83,8 +85,7 @@ def _search(
     from cnnsearch.study.loop import Search
     from cnnsearch.study.proposer import Proposer
 
-    proposer = Proposer(plan, plan.folder)
-    proposer.repair(ledger.outcomes.values())
+    proposer = Proposer(plan, plan.folder, ledger.outcomes.values())
     search = Search(plan, plan.folder, executor, proposer, record, ledger, screen, save)
     try:
         return search.run()

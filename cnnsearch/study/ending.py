@@ -30,6 +30,8 @@ CONTENT = {
 def show(run: Run, notice: str) -> int:
     """Print the best networks and what lies where; give the exit status."""
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 120  # a file or pipe has no width of its own
     if notice:
         console.print(f"*** {notice} ***", style="bold red", markup=False)
     if run.ranked:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.plan import Plan, read_plan, with_start_networks
+from cnnsearch.plan import Plan, read_plain_plan, with_start_networks
 from cnnsearch.recipe import Recipe
 from cnnsearch.text import Plain, read_yaml
 
@@ -40,7 +40,7 @@ class Command(NamedTuple):
 def read_command(arguments: Sequence[str]) -> Command:
     """Read the command line; raise InvalidSpecError where a file or value cannot be read."""
     given = _parser().parse_args(arguments)
-    plan: dict[str, Plain] = read_plan(Path(given.plan)) if given.plan else {}
+    plan: dict[str, Plain] = read_plain_plan(Path(given.plan)) if given.plan else {}
     if isinstance(plan, dict):  # pyright: ignore[reportUnnecessaryIsInstance] (a file may hold anything)
         for path, text in vars(given).items():
             if path not in {"plan", "dry_run"} and text is not None:

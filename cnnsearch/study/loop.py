@@ -175,13 +175,12 @@ class Search:
 
     def _submit(self, live: Live) -> None:
         live = live._replace(attempts=live.attempts + 1, since=time.monotonic())
-        recipe = live.candidate.recipe
         job = Job(
             trial=live.trial,
             network=live.candidate.network,
-            recipe=recipe,
+            recipe=live.candidate.recipe,
             seed=seed_of(self.plan.seed, live.trial, "training"),
-            rungs=tuple(rung for rung in self.plan.pruner.rungs if rung < recipe.epochs),
+            rungs=_rungs(self.plan, live.candidate),
             weights=str(weights_of(self.folder, live.trial)),
         )
         self.live[live.trial] = live
@@ -203,13 +202,14 @@ class Search:
     def _hear_epoch(self, epoch: Epoch) -> None:
         others = self.ledger.rungs[epoch.epoch]
         score = epoch.validation_accuracy
-        if epoch.epoch in self.plan.pruner.rungs:  # answered before anything else: the worker waits
+        candidate = self.live[epoch.trial].candidate
+        if epoch.epoch in _rungs(self.plan, candidate):  # answered before anything else: the worker waits
             earlier = [other for trial, other in others.items() if trial != epoch.trial]
             answer = self.executor.go if goes_on(self.plan.pruner, score, earlier) else self.executor.stop
             answer(epoch.trial)
         others[epoch.trial] = score
         self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))
-        self.screen.epoch(epoch, self.live[epoch.trial].candidate)
+        self.screen.epoch(epoch, candidate)
 
     def _hear_done(self, done: Done) -> None:
         live = self.live.pop(done.trial)
@@ -225,9 +225,7 @@ class Search:
     def _hear_failed(self, failed: Failed) -> None:
         live = self.live.pop(failed.trial)
         self.bugs_in_a_row = self.bugs_in_a_row + 1 if failed.reason == "bug" else 0
-        self._finish(
-            failed.trial, live.candidate, "failed", f"{failed.reason}: {failed.message}", since=live.since
-        )
+        self._finish(failed.trial, live.candidate, "failed", f"{failed.reason}: {failed.message}", since=live.since)
 
     def _hear_died(self, died: Died) -> None:
         self.screen.say(died.message)
@@ -276,3 +274,7 @@ class Search:
         else:
             drop(self.folder, outcome.trial)
 
+
+def _rungs(plan: Plan, candidate: Candidate) -> tuple[int, ...]:
+    """Give the epochs after which the candidate may be stopped; after its last one nothing is left to stop."""
+    return tuple(rung for rung in plan.pruner.rungs if rung < candidate.recipe.epochs)

@@ -1,6 +1,8 @@
 """What is asked of Optuna, and what is it told? The only file that opens Optuna's storage.
 
-The record is the truth, Optuna's storage what the sampler learns from: written after the record, repaired from it.
+The record is the truth. The sampler asks and learns in memory, from a study rebuilt from the record; each finished trial
+is added whole to the storage, for other tools to look at. Asked through a SQLite storage, every parameter was a
+transaction of its own, and a candidate of 20 parameters took as long as 20 of them.
 
 - Every hole is asked in every trial under its name, as an option's index, so that all trials share all parameters.
 - Diverged, out of memory, over a limit: PRUNED with a constraint above 0, which TPE ranks behind everything feasible.
@@ -39,15 +41,22 @@ def seed_of(seed: int, trial: int, purpose: str) -> int:
 class Proposer:
     """Proposes candidates and learns how they did."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, known: Iterable[Outcome]) -> None:
+        """Learn what is `known` from the record, and make the storage say the same."""
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._plan = plan
         self._sampler = _sampler(plan)
-        storage = plan.storage or URL.create("sqlite", database=str(folder / "storage.sqlite3")).render_as_string()
-        self._study = optuna.create_study(
-            storage=storage, sampler=self._sampler, study_name=plan.run_name, direction="maximize", load_if_exists=True
+        self._study = optuna.create_study(sampler=self._sampler, direction="maximize")
+        url = plan.storage or URL.create("sqlite", database=str(folder / "storage.sqlite3")).render_as_string()
+        self._stored = optuna.create_study(
+            storage=url, study_name=plan.run_name, direction="maximize", load_if_exists=True
         )
         self._live: dict[int, optuna.Trial] = {}
+        stored = {trial.user_attrs.get(TRIAL) for trial in self._stored.get_trials(deepcopy=False)}
+        for outcome in known:
+            self._learn(outcome)
+            if outcome.trial not in stored:
+                self._store(outcome)
 
     def propose(self, trial: int) -> Candidate:
         """Draw the candidate of this number; raise InvalidSpecError where it exceeds the library's own limits."""
@@ -56,7 +65,15 @@ class Proposer:
         return self._plan.draw(lambda hole: _suggest(asked, hole))
 
     def tell(self, outcome: Outcome) -> None:
-        """Tell how a candidate ended; one that this process did not propose is added whole."""
+        """Tell how a candidate ended."""
+        self._learn(outcome)
+        self._store(outcome)
+
+    def forget(self, trial: int) -> None:
+        """Tell that a proposal came to nothing."""
+        self._study.tell(self._live.pop(trial), state=TrialState.FAIL)
+
+    def _learn(self, outcome: Outcome) -> None:
         asked = self._live.pop(outcome.trial, None)
         if asked is None:
             if outcome.asked:
@@ -66,26 +83,12 @@ class Proposer:
             asked.report(accuracy, epoch)
         for name, value in _constraints(outcome).items():
             asked.set_constraint(name, value)
-        for name, value in _attributes(outcome).items():
-            asked.set_user_attr(name, value)
         state = _state(outcome)
         self._study.tell(asked, outcome.score if state == TrialState.COMPLETE else None, state=state)
 
-    def forget(self, trial: int) -> None:
-        """Tell that a proposal came to nothing."""
-        self._study.tell(self._live.pop(trial), state=TrialState.FAIL)
-
-    def repair(self, told: Iterable[Outcome]) -> None:
-        """Make the storage say what the record says: open trials are closed, missing ones added."""
-        known: set[int] = set()
-        for stored in self._study.get_trials(deepcopy=False):
-            if stored.state == TrialState.RUNNING:
-                self._study.tell(stored.number, state=TrialState.FAIL)
-            elif stored.state != TrialState.FAIL:
-                known.add(stored.user_attrs.get(TRIAL, -1))
-        for outcome in told:
-            if outcome.trial not in known and _state(outcome) != TrialState.FAIL:
-                self.tell(outcome)
+    def _store(self, outcome: Outcome) -> None:
+        if outcome.asked:
+            self._stored.add_trial(self._frozen(outcome))
 
     def _frozen(self, outcome: Outcome) -> FrozenTrial:
         state = _state(outcome)

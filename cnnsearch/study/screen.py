@@ -24,7 +24,12 @@ class Screen:
         self._minutes = plan.budget.minutes
         self._began = time.monotonic()
         self._counted_before: int | None = None
-        columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), TextColumn("{task.fields[state]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[state]}"),
+        )
         self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._bar: TaskID | None = None
 

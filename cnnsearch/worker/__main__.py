@@ -2,11 +2,11 @@
 
 import argparse
 import faulthandler
-import importlib
 import signal
 from pathlib import Path
 from time import perf_counter
 
+from cnnsearch.imports import import_kinds
 from cnnsearch.messages import Failed, Ready
 from cnnsearch.worker.pipe import Coordinator, end
 
@@ -26,8 +26,8 @@ def main() -> None:
     from cnnsearch.worker.job import recovers, run
 
     torch.set_num_threads(options.threads)
-    for module in options.imports:
-        importlib.import_module(module)
+    torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and mean nothing here
+    import_kinds(options.imports)
     device = torch.device(options.device)
     data = load(options.dataset, options.data_root, device)
     coordinator.say(Ready(device=options.device, torch=str(torch.__version__), seconds=perf_counter() - began))

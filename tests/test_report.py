@@ -1,0 +1,341 @@
+import re
+import runpy
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+from made_runs import BEGIN, STATES, asked, draw, network, write_run
+
+from cnnsearch import record, trials
+from cnnsearch.events import Epoch, FinalState, Finished, Started
+from cnnsearch.history import Run, read
+from cnnsearch.network import Network
+from cnnsearch.report import figures, write_report
+from cnnsearch.report.charts import Material, pareto_front
+from cnnsearch.report.drawing import drawn, stages
+from cnnsearch.report.figures import FIGURES, Figure
+from cnnsearch.report.names import short_names
+from cnnsearch.report.plots import plotly_js
+from cnnsearch.report.write import as_page
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return read(write_run(tmp_path_factory.mktemp("runs") / "mnist-1a2b3c", states=STATES * 3))
+
+
+@pytest.fixture(scope="module")
+def page(run: Run) -> str:
+    return as_page(run).replace(plotly_js(), "")
+
+
+def _material(run: Run) -> Material:
+    return Material(run, trials.study(run, scale=100))
+
+
+def test_the_page_says_the_result_in_words(run: Run, page: str) -> None:
+    best = run.ranked[0]
+    assert (
+        f"The best network found reads {(best.score or 0) * 100:.2f} % of the validation images of mnist right with "
+        f"{best.parameters:,} parameters (trial {best.number}). In 7 min 40 s 9 networks were trained to the end, "
+        "3 stopped early, 3 failed, 3 turned away untrained, 3 drawn again and answered from the record."
+    ) in page
+
+
+def test_the_page_ranks_the_networks(run: Run, page: str) -> None:
+    rows = re.findall(r"<tr[^>]*><td class=\"n\">(\d+)</td><td class=\"n\">(\d+)</td>", page)
+    assert rows == [(str(place), str(trial.number)) for place, trial in enumerate(run.ranked, start=1)]
+
+
+@pytest.mark.parametrize("figure", FIGURES, ids=lambda figure: figure.title)
+def test_every_figure_is_drawn_from_an_ordinary_run(run: Run, page: str, figure: Figure) -> None:
+    assert figures.draw(figure, _material(run)).reason == ""
+    assert f"<h2>{figure.title}</h2>" in page
+
+
+def test_no_figure_has_a_button_to_a_cloud_or_the_makers_mark(page: str) -> None:
+    plots = page.count("Plotly.newPlot(")
+    assert plots >= len(FIGURES)
+    assert page.count('"showSendToCloud": false, "displaylogo": false') == plots
+
+
+def test_the_page_asks_no_network_for_anything(page: str) -> None:
+    assert re.findall(r"(?:src|href|action)\s*=\s*[\"']?(?!data:)[^\"'\s>]+", page) == []
+    assert "default-src 'none'" in page
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+def test_only_the_pages_own_scripts_are_allowed_to_run(run: Run) -> None:
+    whole = as_page(run)
+    allowed = re.findall(r"'sha256-[^']+'", whole[: whole.index("<style>")])
+    assert len(allowed) == len(re.findall(r"<script", whole.replace(plotly_js(), "")))
+    assert "'unsafe-eval'" not in whole[: whole.index("<style>")]
+
+
+def test_texts_of_the_record_cannot_become_part_of_the_page(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", states=(), notice=HOSTILE, plan={"dataset": HOSTILE, "seed": HOSTILE})
+    with record.own(folder) as to:
+        for trial in range(4):
+            event = asked(trial, network(draw(trial)))
+            built = {HOSTILE: f"{HOSTILE}{trial % 2}", f"a[0].{HOSTILE}": trial}
+            to.append(event.model_copy(update={"built": built, "fingerprint": HOSTILE}))
+            to.append(Started(trial=trial, attempt=1, slot=0))
+            to.append(Finished(trial=trial, state="complete", reason=HOSTILE, score=trial / 10))
+    page = as_page(read(folder))
+    assert "<script>alert" not in page
+    assert "<img" not in page.replace(plotly_js(), "")
+
+
+@pytest.mark.parametrize(
+    ("states", "reasons"),
+    [
+        (
+            (),
+            {
+                "Accuracy against parameters": "accuracies need at least 1 complete trial; there are 0",
+                "History": "the history needs at least 1 complete trial; there are 0",
+                "What mattered": "importances need at least 2 complete trials; there are 0",
+                "Parallel coordinates": "importances need at least 2 complete trials; there are 0",
+                "Choice by choice": "importances need at least 2 complete trials; there are 0",
+                "Learning curves": "learning curves need at least 1 trained epoch; there is none",
+                "Timeline": "the timeline needs at least 1 trial that a worker began with; there is none",
+            },
+        ),
+        (
+            ("complete",),
+            {
+                "What mattered": "importances need at least 2 complete trials; there is 1",
+                "Parallel coordinates": "importances need at least 2 complete trials; there is 1",
+                "Choice by choice": "importances need at least 2 complete trials; there is 1",
+            },
+        ),
+    ],
+)
+def test_a_figure_that_does_not_apply_yet_says_why(
+    tmp_path: Path, states: tuple[FinalState, ...], reasons: dict[str, str]
+) -> None:
+    run = read(write_run(tmp_path / "run", states=states))
+    drawings = [figures.draw(figure, _material(run)) for figure in FIGURES]
+    assert {drawing.title: drawing.reason for drawing in drawings if drawing.reason} == reasons
+    assert all(reason in as_page(run) for reason in reasons.values())
+
+
+def test_importances_of_equal_scores_say_why_there_are_none(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", states=())
+    with record.own(folder) as to:
+        for trial in range(3):
+            to.append(asked(trial, network(draw(trial))))
+            to.append(Finished(trial=trial, state="complete", score=0.5))
+    drawing = figures.draw(FIGURES[2], _material(read(folder)))
+    assert drawing.reason == "importances need complete trials of different accuracy; all have the same"
+
+
+def test_importances_of_a_plan_without_holes_say_why_there_are_none(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", states=())
+    with record.own(folder) as to:
+        for trial in range(3):
+            to.append(asked(trial, network(draw(trial))).model_copy(update={"built": {}}))
+            to.append(Finished(trial=trial, state="complete", score=trial / 10))
+    drawing = figures.draw(FIGURES[2], _material(read(folder)))
+    assert drawing.reason == "importances need holes that more than one value was built in"
+
+
+def _breaks(material: Material) -> list[go.Figure]:
+    raise ZeroDivisionError(f"by {len(material.run.trials)}")
+
+
+def _cannot_be_written(material: Material) -> list[object]:
+    _ = material
+    return ["no figure"]
+
+
+@pytest.mark.parametrize(
+    ("draw_it", "reason"),
+    [
+        (_breaks, "could not be drawn: ZeroDivisionError: by 21"),
+        (_cannot_be_written, "could not be written: ValueError: "),
+    ],
+)
+def test_a_broken_figure_breaks_only_itself(
+    run: Run, monkeypatch: pytest.MonkeyPatch, draw_it: Callable[[Material], list[Any]], reason: str
+) -> None:
+    monkeypatch.setattr("cnnsearch.report.write.FIGURES", (Figure("Broken", "It breaks.", draw_it), FIGURES[0]))
+    page = as_page(run)
+    assert reason in page
+    assert "<h2>Accuracy against parameters</h2>" in page
+
+
+def test_a_network_that_cannot_be_drawn_says_why(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", states=())
+    mine = asked(0, network(draw(1)))
+    with record.own(folder) as to:
+        to.append(mine.model_copy(update={"network": mine.network | {"blocks": [{"kind": "mine"}]}}))
+        to.append(Finished(trial=0, state="complete", score=0.5))
+    page = as_page(read(folder))
+    assert "the network cannot be drawn: blocks[0].kind: &#x27;mine&#x27; is no registered kind of block" in page
+    assert "1 blocks of kinds not imported here" in page
+
+
+@pytest.mark.parametrize("notice", ["MNIST is not to be had: this run is on digits"])
+def test_a_notice_stands_above_everything_else(tmp_path: Path, notice: str) -> None:
+    page = as_page(read(write_run(tmp_path / "run", notice=notice)))
+    assert page.index(f'<p class="notice">{notice}</p>') < page.index("The best network found")
+
+
+def test_a_run_without_a_result_says_so(tmp_path: Path) -> None:
+    page = as_page(read(write_run(tmp_path / "run", states=("failed",), closed=None)))
+    assert "No network has a result yet. In " in page
+    assert "interrupted: the same command goes on" in page
+
+
+def test_a_run_is_drawn_while_it_runs(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", closed=None)
+    with record.own(folder) as to:
+        to.append(asked(len(STATES), network(draw(1)), BEGIN))
+        to.append(Started(trial=len(STATES), attempt=1, slot=0, time=BEGIN))
+        to.append(Epoch(trial=len(STATES), epoch=1, loss=1, validation_accuracy=0.9, validation_loss=1, seconds=1))
+        run = read(folder)
+        assert [figures.draw(figure, _material(run)).reason for figure in FIGURES] == [""] * len(FIGURES)
+        assert "still running" in as_page(run)
+
+
+def test_the_report_is_written_beside_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_run(tmp_path / "run ?#%é")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    monkeypatch.setattr(sys, "argv", ["report", str(folder)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("cnnsearch.report", run_name="__main__")
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"{folder / 'report.html'}\n")
+    assert (folder / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "report.html"} == before
+
+
+def test_the_report_of_no_run_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["report", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("cnnsearch.report", run_name="__main__")
+    error = f"error: {tmp_path}: no plan.json in it; give the folder of a run, such as runs/NAME\n"
+    assert (ended.value.code, capsys.readouterr().err) == (2, error)
+
+
+def test_writing_twice_gives_the_same_page(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run")
+    first = write_report(folder).read_bytes()
+    assert write_report(folder).read_bytes() == first
+
+
+def test_the_front_has_no_network_that_a_smaller_one_equals(run: Run) -> None:
+    front = pareto_front(run.ranked)
+    assert front[-1] == run.ranked[0]
+    for trial in run.ranked:
+        rivals = [other for other in front if other.parameters <= trial.parameters]
+        assert trial in front or max(other.score or 0 for other in rivals) >= (trial.score or 0)
+
+
+def test_optuna_sees_every_trial_under_its_own_number(run: Run) -> None:
+    told = trials.study(run).trials
+    states = {"complete": "COMPLETE", "failed": "FAIL"}
+    assert [trial.number for trial in told] == [trial.number for trial in run.trials]
+    assert [trial.state.name for trial in told] == [states.get(trial.state, "PRUNED") for trial in run.trials]
+    assert [trial.value for trial in told] == [trial.score for trial in run.trials]
+    assert told[0].datetime_start == datetime.fromtimestamp(BEGIN + 1)  # noqa: DTZ006
+    assert told[2].intermediate_values == {e.epoch: e.validation_accuracy for e in run.trials[2].epochs}
+    assert told[0].user_attrs["macs"] == run.trials[0].macs
+    assert not told[5].user_attrs["feasible"]
+
+
+def test_optuna_sees_what_was_built_and_not_what_was_asked(run: Run) -> None:
+    for told, trial in zip(trials.study(run).trials, run.trials, strict=True):
+        assert set(told.params) == set(trial.built)
+        assert told.params["blocks[0].repeat"] == trial.built["blocks[0].repeat"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3, 5, 3], "CategoricalDistribution(choices=(3, 5))"),
+        (list(range(2, 20)), "IntDistribution(high=19, log=False, low=2, step=1)"),
+        (list(range(1, 100)), "IntDistribution(high=99, log=True, low=1, step=1)"),
+        ([0.1, 0.2], "FloatDistribution(high=0.2, log=False, low=0.1, step=None)"),
+        ([0.001, 0.1], "FloatDistribution(high=0.1, log=True, low=0.001, step=None)"),
+        ([0.1, 0.2] * 4, "CategoricalDistribution(choices=(0.1, 0.2))"),
+        ([None, True, "same", 3], "CategoricalDistribution(choices=('3', 'null', 'same', 'true'))"),
+    ],
+)
+def test_a_hole_gets_a_distribution_that_holds_what_was_built(
+    run: Run, values: list[int | float | str | bool | None], expected: str
+) -> None:
+    built = [run.trials[0].model_copy(update={"built": {"hole": value}}) for value in values]
+    holes = trials.distributions(built)
+    assert str(holes["hole"]) == expected
+    assert all("hole" in trials.frozen(trial, holes, alive=False).params for trial in built)
+
+
+def test_a_trial_whose_coordinator_died_is_waiting(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", states=(), closed=None)
+    with record.own(folder) as to:
+        to.append(asked(0, network(draw(1))))
+        assert trials.study(read(folder)).trials[0].state.name == "RUNNING"
+    assert trials.study(read(folder)).trials[0].state.name == "WAITING"
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["head.hidden", "recipe.epochs"], ["hidden", "epochs"]),
+        (["blocks[0].conv.kernel_size", "blocks[0].maxpool.kernel_size"], ["conv.kernel_size", "maxpool.kernel_size"]),
+        (["blocks[0].block[1].relu", "blocks[2].relu"], ["0.1 relu", "2 relu"]),
+        (["blocks[0].block[1].conv.stride", "blocks[0].repeat"], ["1 stride", "repeat"]),
+        (["a.choice[1].stride", "a.choice[2].stride"], ["a.choice[1].stride", "a.choice[2].stride"]),
+    ],
+)
+def test_holes_are_shortened_until_two_would_be_alike(names: list[str], short: list[str]) -> None:
+    assert short_names(names) == dict(zip(names, short, strict=True))
+
+
+def test_every_layer_of_a_network_is_in_its_drawing(run: Run) -> None:
+    net = run.ranked[0].network
+    boxes = stages(net)
+    assert sum(1 + len(box.followers) for box in boxes) == len(net.layers)
+    assert sum(box.parameters for box in boxes) == net.cost.parameters
+    assert boxes[-1].row.shape == net.layers[-1].shape
+
+
+def test_a_drawing_names_what_is_unusual_and_nothing_else() -> None:
+    conv = {"out_channels": 4, "kernel_size": [3, 5], "stride": 2, "dilation": 2, "groups": 2}
+    pool = {"kernel_size": 3, "stride": 2, "padding": 1}
+    net = Network.model_validate(
+        {
+            "input": {"channels": 2, "height": 32, "width": 32},
+            "blocks": [
+                {"conv": conv | {"groups": 1}, "maxpool": pool},
+                {"conv": {"out_channels": 6, "kernel_size": 1, "groups": 2}, "maxpool": {"kernel_size": 2}},
+                {"kind": "residual", "conv": {"out_channels": 6, "kernel_size": 1}},
+                {"kind": "separable", "conv": {"out_channels": 6, "kernel_size": 1}},
+            ],
+            "classes": 3,
+        }
+    )
+    labels = [box.label for box in stages(net)]
+    assert labels[:4] == [
+        "Conv 3\N{MULTIPLICATION SIGN}5, stride 2\N{MULTIPLICATION SIGN}2, dilation 2\N{MULTIPLICATION SIGN}2",
+        "MaxPool 3\N{MULTIPLICATION SIGN}3, stride 2\N{MULTIPLICATION SIGN}2",
+        "Conv 1\N{MULTIPLICATION SIGN}1, 2 groups",
+        "MaxPool 2\N{MULTIPLICATION SIGN}2",
+    ]
+    assert "depthwise Conv 1\N{MULTIPLICATION SIGN}1" in labels
+    html = drawn(net)
+    assert "<h4>blocks[2] residual</h4>" in html
+    assert "<b>add.body: Conv" not in html
+    assert "<b>body: Conv 1\N{MULTIPLICATION SIGN}1</b>" in html
