@@ -6,9 +6,9 @@ are registered in the same way as one's own.
 """
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from cnnsearch.flow import Flow, Step, Sum
 from cnnsearch.layers import BatchNorm, Conv, Layer, MaxPool, ReLU
@@ -28,6 +28,12 @@ class Block(Word, ABC):
     @abstractmethod
     def flow(self, shape: Shape) -> Flow:
         """Give the layers for an input of `shape`."""
+
+    @model_serializer(mode="wrap")
+    def _keep_kind(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Write `kind` even where defaults are left out: without it a block is read as a plain one."""
+        kind = type(self).model_fields["kind"].default
+        return write(self) if kind == "plain" else {"kind": kind, **write(self)}
 
 
 KINDS: dict[str, type[Block]] = {}

@@ -17,10 +17,11 @@ class Cost(NamedTuple):
     weight_bytes: int
     """The learned numbers in fp32, 4 bytes each; a batch norm's running statistics are no learned numbers."""
     weight_bytes_int8: int
-    """1 byte for each number of a kernel or matrix, 4 for those of biases and batch norms, as int8 runtimes keep them."""
+    """1 byte for each number of a kernel or matrix, 4 for those of biases and batch norms, as int8 runtimes do."""
     activation_bytes: int
     """The most fp32 bytes of maps alive at once, one image, layer after layer: a layer's input and output, and every
-    map that another branch still needs; a map is freed after its last use, and in-place layers make none."""
+    map that another branch still needs. A map is freed after its last use; a layer in place, flatten and dropout make
+    none."""
 
 
 def total(rows: Iterable[Row]) -> Cost:

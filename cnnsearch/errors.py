@@ -2,6 +2,8 @@
 
 from typing import Literal, NamedTuple
 
+MOST_SHOWN = 60  # characters of a value in an error
+
 
 class Fault(NamedTuple):
     """One thing wrong in a file: where it stands, and the law with its numbers and a way out."""
@@ -45,8 +47,26 @@ def place(*parts: str | int) -> str:
     >>> place("blocks", 3, "maxpool", "kernel_size")
     'blocks[3].maxpool.kernel_size'
     """
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts if part != "")
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{_legible(part)}" for part in parts if part != "")
     return text.removeprefix(".")
+
+
+def _legible(key: str) -> str:
+    """Keep what a terminal cannot show, or nobody reads, out of an error; a known key or place is never that."""
+    return key if key.isprintable() and len(key) <= 10 * MOST_SHOWN else brief(key)
+
+
+def brief(value: object) -> str:
+    """Write a value as in an error: legible, and on a part of a line.
+
+    >>> brief("3"), brief([1] * 1000)
+    ("'3'", '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ...')
+    """
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 
 def join(outer: str, inner: str) -> str:

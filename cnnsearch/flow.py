@@ -41,7 +41,8 @@ class Row(NamedTuple):
     tensors: tuple[tuple[int, ...], ...]
     macs: int
     receptive_field: Pair
-    """Height and width of the patch of the input on which one of its outputs depends, padding not counted."""
+    """Height and width of the patch of the input on which one of its outputs far from the edges depends; at most the
+    input's own size."""
     live_bytes: int
     """fp32 bytes of all maps that exist while it runs."""
     computes: object
@@ -85,11 +86,12 @@ def walk(flow: Flow, sight: Sight, where: str, held: int = 0, shared: int = 0) -
     rows: list[Row] = []
     for step in flow:
         if isinstance(step.what, Sum):
-            new, sight = _walk_sum(step, step.what, sight, where, held, shared if not rows else 0)
+            new, sight = _walk_sum(step, sight, where, held, shared)
         else:
             new, sight = _walk_layer(step, step.what, sight, where, held)
-        held += shared if not rows else 0
         rows += new
+        if not _is_view((step,)):  # from here on the incoming map is another one than the map at hand
+            held, shared = held + shared, 0
     return rows, sight
 
 
@@ -97,15 +99,20 @@ def _walk_layer(step: Step, layer: Layer, sight: Sight, where: str, held: int) -
     try:
         shape = layer.out(sight.shape)
     except MisfitError as error:
-        raise MisfitError(f"{where}.{step.field or step.name}.{error.field}", error.message) from None
+        raise MisfitError(f"{_block(where)}.{step.field or step.name}.{error.field}", error.message) from None
     after = _look_on(layer, sight, shape)
-    live = held + sight.bytes + (0 if layer.in_place() else after.bytes)
+    live = held + sight.bytes + (0 if layer.in_place() or layer.is_view else after.bytes)
     tensors = tuple(layer.tensors(sight.shape).values())
     row = Row(
         f"{where}.{step.name}", type(layer).__name__, sight.shape, shape, tensors, layer.macs(sight.shape),
         after.field, live, layer.computes(sight.shape),
     )  # fmt: skip
     return [row], after
+
+
+def _block(where: str) -> str:
+    """Give the place in the file, which knows of a block but not of the branches it is made of."""
+    return where.partition(".")[0]
 
 
 def _look_on(layer: Layer, sight: Sight, shape: Shape) -> Sight:
@@ -121,10 +128,11 @@ def _look_on(layer: Layer, sight: Sight, shape: Shape) -> Sight:
     return Sight(shape, (height, width), jump, sight.whole)
 
 
-def _walk_sum(step: Step, total: Sum, sight: Sight, where: str, held: int, shared: int) -> tuple[list[Row], Sight]:
-    where = f"{where}.{step.name}"
+def _walk_sum(step: Step, sight: Sight, where: str, held: int, shared: int) -> tuple[list[Row], Sight]:
+    where, total = f"{where}.{step.name}", step.what
+    assert isinstance(total, Sum), total
     _refuse_overwriting(total, where)
-    is_kept = bool(shared) or any(not flow for _, flow in total.branches)
+    is_kept = bool(shared) or any(_is_view(flow) for _, flow in total.branches)
     rows: list[Row] = []
     ends: list[Sight] = []
     computes: list[object] = []
@@ -132,23 +140,28 @@ def _walk_sum(step: Step, total: Sum, sight: Sight, where: str, held: int, share
     for number, (name, flow) in enumerate(total.branches):
         needed_later = is_kept or number + 1 < len(total.branches)
         new, end = walk(flow, sight, f"{where}.{name}", held + made, sight.bytes if needed_later else 0)
-        made += end.bytes if flow else 0
+        made += 0 if _is_view(flow) else end.bytes
         rows += new
         ends.append(end)
         computes.append(tuple(row.computes for row in new if row.computes is not None))
     after = _meet(total, ends, step, where)
     live = held + made + (sight.bytes if is_kept else 0) + after.bytes
-    own = Row(where, "Sum", sight.shape, after.shape, (), 0, after.field, live, ("sum", len(rows), tuple(computes)))
+    own = Row(where, "Sum", sight.shape, after.shape, (), 0, after.field, live, ("sum", tuple(computes)))
     return [*rows, own], after
+
+
+def _is_view(flow: Flow) -> bool:
+    """Say whether a flow gives out its very input."""
+    return all(isinstance(step.what, Layer) and step.what.is_view for step in flow)
 
 
 def _refuse_overwriting(total: Sum, where: str) -> None:
     for name, flow in total.branches:
-        first = flow[0] if flow else None
+        first = next((step for step in flow if not _is_view((step,))), None)
         if first and isinstance(first.what, Layer) and first.what.in_place() and len(total.branches) > 1:
             others = ", ".join(other for other, _ in total.branches if other != name)
             law = f"works in place on a map that the branch {others!r} still needs"
-            field = f"{where.rpartition('.')[0]}.{first.field or first.name}.inplace"
+            field = f"{_block(where)}.{first.field or first.name}.inplace"
             raise MisfitError(field, f"the first layer of the branch {name!r} {law}; set it to false")
 
 
@@ -156,7 +169,7 @@ def _meet(total: Sum, ends: list[Sight], step: Step, where: str) -> Sight:
     shapes = {end.shape for end in ends}
     if len(shapes) > 1:
         maps = ", ".join(f"{name} {end.shape}" for (name, _), end in zip(total.branches, ends, strict=True))
-        place = f"{where.rpartition('.')[0]}.{step.field or step.name}"
+        place = f"{_block(where)}.{step.field or step.name}"
         raise MisfitError(place, f"maps of different shape cannot be added ({maps}); pad by (kernel_size - 1)/2")
     field = (max(end.field[0] for end in ends), max(end.field[1] for end in ends))
     return ends[0]._replace(field=field)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
+from cnnsearch.errors import brief
 from cnnsearch.shapes import MisfitError, Pair, Shape, Window, slide
 from cnnsearch.word import Word, misfit
 
@@ -21,15 +22,15 @@ def _read_pair(value: object, lowest: int) -> Pair:
     axes = cast("list[object]", value) if isinstance(value, list | tuple) else [value, value]
     numbers = [axis for axis in axes if type(axis) is int]  # type, since True is an int to isinstance
     if len(axes) != 2 or len(numbers) != 2:  # noqa: PLR2004 (height and width)
-        raise misfit("", f"must be a whole number or a [height, width] pair of them, not {value!r}")
+        raise misfit("", f"must be a whole number or a [height, width] pair of them, not {brief(value)}")
     if not lowest <= min(numbers) <= max(numbers) <= MOST_PIXELS:
-        raise misfit("", f"must be from {lowest} to {MOST_PIXELS}, not {value!r}")
+        raise misfit("", f"must be from {lowest} to {MOST_PIXELS}, not {brief(value)}")
     return numbers[0], numbers[1]
 
 
 def _read_padding(value: object) -> object:
     if isinstance(value, str) and value not in {"same", "valid"}:
-        raise misfit("", f"must be 'same', 'valid', a whole number or a [height, width] pair of them, not {value!r}")
+        raise misfit("", f"must be 'same', 'valid', a whole number or a [height, width] pair of them, not {brief(value)}")
     return value if isinstance(value, str) else _read_pair(value, 0)
 
 
@@ -65,6 +66,8 @@ class Layer(Word):
     """Where its torch class is found, as "module:Class"."""
     sees_all: ClassVar[bool] = False
     """Whether each of its outputs depends on the whole map."""
+    is_view: ClassVar[bool] = False
+    """Whether it hands on its very input in inference, so that it makes no map."""
 
     def out(self, shape: Shape) -> Shape:
         """Give the shape of its output; raise MisfitError where there is none."""
@@ -305,6 +308,7 @@ class Flatten(Layer):
     """Lays all numbers out in a row (torch.nn.Flatten)."""
 
     torch_class: ClassVar[str] = "torch.nn:Flatten"
+    is_view: ClassVar[bool] = True
 
     def out(self, shape: Shape) -> Shape:
         """Turn every number into a feature."""
@@ -315,6 +319,7 @@ class Dropout(Layer):
     """Sets random features to zero while training (torch.nn.Dropout)."""
 
     torch_class: ClassVar[str] = "torch.nn:Dropout"
+    is_view: ClassVar[bool] = True
 
     p: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of features set to zero."""

@@ -19,6 +19,7 @@ from pydantic_core import CoreSchema
 
 from cnnsearch.blocks import KINDS, Block
 from cnnsearch.cost import Cost, total
+from cnnsearch.errors import brief
 from cnnsearch.flow import Flow, Row, Sight, Step, first_sight, walk
 from cnnsearch.layers import MOST_CHANNELS, Dropout, Flatten, GlobalAveragePool, GlobalMaxPool, Linear, ReLU
 from cnnsearch.shapes import MisfitError, Shape
@@ -85,11 +86,11 @@ def read_block(data: object) -> object:
     if isinstance(data, Block):
         return data
     if not isinstance(data, dict):
-        raise misfit("", f'a block is an object such as {{"conv": {{...}}}}, not {data!r}')
+        raise misfit("", f'a block is an object such as {{"conv": {{...}}}}, not {brief(data)}')
     kind: object = data.get("kind", "plain")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     if not isinstance(kind, str) or kind not in KINDS:
         known = ", ".join(sorted(KINDS))
-        raise misfit("kind", f"{kind!r} is no registered kind of block (known: {known}); load one's own with --import")
+        raise misfit("kind", f"{brief(kind)} is no registered kind of block (known: {known}); load one's own with --import")
     try:
         return KINDS[kind].__pydantic_validator__.validate_python(data)
     except ValidationError as error:

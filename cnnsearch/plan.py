@@ -20,7 +20,6 @@ from cnnsearch.space import Space
 from cnnsearch.text import Plain, read_file
 from cnnsearch.word import Word, passed_on
 
-
 _INDECISIVE = frozenset({"budget", "executor", "name", "runs", "storage", "data_root"})
 
 

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from cnnsearch.errors import Fault, InvalidSpecError
+from cnnsearch.errors import Fault, InvalidSpecError, brief, place
 
 MOST_BYTES = 1_000_000
 MOST_DEPTH = 40
+MOST_EVENTS = 10_000  # of YAML, which is read at about 40,000 a second
 
 Plain = Any  # null, bool, int, float, str, and lists and mappings of these
 
@@ -27,7 +29,7 @@ def read_json(text: str | bytes | bytearray) -> Plain:
     """Read JSON; duplicate keys, NaN, more than 1 MB and more than 40 levels are refused."""
     source = _decoded(text)
     try:
-        data: Plain = json.loads(source, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        data: Plain = json.loads(source, object_pairs_hook=_without_duplicates)
     except json.JSONDecodeError as error:
         raise _refusal(f"line {error.lineno}, column {error.colno}", f"not JSON: {error.msg}") from None
     except RecursionError:
@@ -36,24 +38,25 @@ def read_json(text: str | bytes | bytearray) -> Plain:
         if isinstance(error, InvalidSpecError):
             raise
         raise _refusal("", f"not JSON: {str(error).partition(';')[0]}") from None  # an integer of thousands of digits
-    _bound_depth(data)
+    _check_plain(data)
     return data
 
 
 def read_yaml(text: str | bytes | bytearray) -> Plain:
-    """Read YAML 1.2 (so `1e-3` is a number and `on` is text); as strict as `read_json`, and no aliases."""
+    """Read YAML 1.2 (so `1e-3` is a number and `on` is text); as strict as `read_json`, and no aliases or dates."""
     from ruamel.yaml import YAML  # only who reads YAML pays for it
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     source = _decoded(text)
-    yaml = YAML(typ="safe", pure=True)
+    yaml = cast("Any", YAML(typ="safe", pure=True))  # it is half typed
     try:
         _scan(yaml.parse(source))
         data: Plain = yaml.load(source)
     except MarkedYAMLError as error:
-        mark = error.problem_mark
+        fault = cast("Any", error)
+        mark = fault.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise _refusal(where, f"not YAML: {_first_line(error.problem)}") from None
+        raise _refusal(where, f"not YAML: {_first_line(fault.problem)}") from None
     except YAMLError as error:
         raise _refusal("", f"not YAML: {_first_line(str(error))}") from None
     except RecursionError:
@@ -62,6 +65,7 @@ def read_yaml(text: str | bytes | bytearray) -> Plain:
         if isinstance(error, InvalidSpecError):
             raise
         raise _refusal("", f"not YAML: {_first_line(str(error))}") from None
+    _check_plain(data)
     return data
 
 
@@ -80,21 +84,19 @@ def _without_duplicates(pairs: list[tuple[str, Plain]]) -> dict[str, Plain]:
     found: dict[str, Plain] = {}
     for key, value in pairs:
         if key in found:
-            raise _refusal(key, "this key stands twice in one object; keep one of them")
+            raise _refusal(place(key), "this key stands twice in one object; keep one of them")
         found[key] = value
     return found
-
-
-def _no_constant(name: str) -> float:
-    raise _refusal("", f"{name} is no JSON number; write a finite one")
 
 
 def _scan(events: Iterator[Any]) -> None:
     from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
     depth = 0
-    for event in events:
+    for number, event in enumerate(events):
         where = f"line {event.start_mark.line + 1}"
+        if number > MOST_EVENTS:
+            raise _refusal(where, f"more than {MOST_EVENTS:,} values and brackets; a plan needs a few hundred")
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
             raise _refusal(where, "anchors (&) and aliases (*) are not read; write the value out")
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
@@ -102,19 +104,33 @@ def _scan(events: Iterator[Any]) -> None:
             raise _too_deep(where)
 
 
-def _bound_depth(data: Plain) -> None:
-    level = [data]
+def _check_plain(data: Plain) -> None:
+    """Refuse what a reader lets through: endless numbers, YAML's keys and dates that are no text, depth."""
+    level: list[tuple[str, Plain]] = [("", data)]
     for _ in range(MOST_DEPTH + 1):
-        level = [inner for value in level for inner in _inside(value)]
+        level = [inner for where, value in level for inner in _inside(where, value)]
         if not level:
             return
     raise _too_deep()
 
 
-def _inside(value: Plain) -> list[Plain]:
+def _inside(where: str, value: Plain) -> list[tuple[str, Plain]]:
     if isinstance(value, dict):
-        return list(value.values())  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] (plain data)
-    return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType]
+        mapping = cast("dict[object, Plain]", value)
+        return [(place(where, _text_key(key, where)), inner) for key, inner in mapping.items()]
+    if isinstance(value, list):
+        return [(f"{where}[{number}]", inner) for number, inner in enumerate(cast("list[Plain]", value))]
+    if isinstance(value, float) and not isfinite(value):
+        raise _refusal(where, f"{value} is no number to reckon with; write a finite one")
+    if not isinstance(value, bool | int | float | str | None):
+        raise _refusal(where, f"{type(value).__name__} is not read; write null, true, false, a number or text in quotes")
+    return []
+
+
+def _text_key(key: object, where: str) -> str:
+    if not isinstance(key, str):
+        raise _refusal(where, f"the key {brief(key)} is no text; put it in quotes")
+    return key
 
 
 def _too_deep(where: str = "") -> InvalidSpecError:

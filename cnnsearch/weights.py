@@ -46,8 +46,8 @@ _LABEL = TypeAdapter(Label)
 class Classifier(nn.Module):
     """A trained network that takes pixels from 0 to 1 and gives a logit for each of its `classes`."""
 
-    mean_C11: Tensor  # noqa: N815 (axes)
-    std_C11: Tensor  # noqa: N815
+    mean_C11: Tensor
+    std_C11: Tensor
 
     def __init__(self, module: nn.Module, label: Label) -> None:
         super().__init__()

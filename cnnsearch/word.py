@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from cnnsearch.errors import Fault, InvalidSpecError, join, place
+from cnnsearch.errors import Fault, InvalidSpecError, brief, join, place
 from cnnsearch.text import read_json
 
 
@@ -74,9 +74,4 @@ def _say(detail: ErrorDetails) -> str:
         return "unknown key; is it misspelt, or does it belong elsewhere?"
     if detail["type"] == "missing":
         return "missing; this key must be given"
-    return f"{message[0].lower()}{message[1:]}, not {_short(detail['input'])}"
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 (one line of a terminal)
+    return f"{message[0].lower()}{message[1:]}, not {brief(detail['input'])}"

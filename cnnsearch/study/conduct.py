@@ -56,7 +56,7 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
                 save("complete")
         else:
             _train(plan, record, ledger, screen, save, notice)
-    return _finish(folder, screen)
+    return _finish(folder)
 
 
 def _train(
@@ -117,7 +117,7 @@ def _saver(plan: Plan, ledger: Ledger, notice: str) -> Callable[[str], None]:
     return save
 
 
-def _finish(folder: Path, screen: Screen) -> Run:
+def _finish(folder: Path) -> Run:
     from cnnsearch.report import write_report
 
     write_report(folder)

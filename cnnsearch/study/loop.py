@@ -15,7 +15,6 @@ from cnnsearch.executors.executor import Executor
 from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
 from cnnsearch.network import Network
 from cnnsearch.plan import Candidate, Plan
-
 from cnnsearch.record import Record
 from cnnsearch.size import count_candidates
 from cnnsearch.study.best import drop, publish, weights_of
