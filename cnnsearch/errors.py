@@ -60,7 +60,7 @@ def brief(value: object) -> str:
     """Write a value as in an error: legible, and on a part of a line.
 
     >>> brief("3"), brief([1] * 1000)
-    ("'3'", '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, ...')
+    ("'3'", '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,...')
     """
     try:
         text = repr(value)

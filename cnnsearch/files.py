@@ -27,6 +27,12 @@ def whole(path: Path) -> Generator[Path]:
     sync_folder(path.parent)
 
 
+def remove_drafts(folder: Path) -> None:
+    """Remove what processes that were killed left half written; nobody may be writing there."""
+    for draft in folder.glob(".*.tmp"):
+        draft.unlink(missing_ok=True)
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file at once; text as UTF-8, with the line ends it has."""
     with whole(path) as draft:

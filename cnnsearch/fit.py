@@ -11,9 +11,9 @@ from pydantic_core import PydanticCustomError
 
 from cnnsearch.blocks import KINDS, Block
 from cnnsearch.errors import Fault, InvalidSpecError
-from cnnsearch.flow import first_sight, walk
+from cnnsearch.flow import first_sight
 from cnnsearch.holes import Hole, Leaf, Map, Node, Repeat, Row, count_fillings, fillings, to_plain
-from cnnsearch.network import Input, read_block
+from cnnsearch.network import MOST_BLOCKS, Input, read_block, through
 from cnnsearch.shapes import MisfitError, Shape
 
 MOST_FILLINGS = 20_000  # of one block; about a second where none of them fits
@@ -27,28 +27,38 @@ class LookAhead:
         self._skips = frozenset[str]() if _has_own_kinds(tree) else _NEVER_DECIDES
         if not _needs_channels(tree):
             self._skips |= {"out_channels"}
-        self._fits_from: dict[tuple[tuple[Node, ...], Shape], bool] = {}
+        self._inputs: dict[Node, list[Shape]] = {}
+        self._fits_from: dict[tuple[tuple[Node, ...], Shape, int], bool] = {}
         self._out: dict[tuple[Node, Shape], Shape | MisfitError] = {}
         self._bare: dict[Node, Node] = {}
         self._furthest = (-1, MisfitError("", "there are no blocks"))
 
     def can_fit(self, tree: Node) -> bool:
         """Say whether some filling of the open holes makes every map at least 1x1."""
-        items = dict(tree.items) if isinstance(tree, Map) else {}
-        blocks = items["blocks"]
-        rows = blocks.options if isinstance(blocks, Hole) else (blocks,)
-        starts = [Input.model_validate(to_plain(node)).shape for node, _ in fillings(items["input"])]
+        assert isinstance(tree, Map), tree
+        parts = dict(tree.items)
         return any(
-            self._fits(row.items, self.reduced(start), 0) for row in rows if isinstance(row, Row) for start in starts
+            self._fits(row.items, self.reduced(start), 0)
+            for row, _ in lists_of(parts["blocks"])
+            for start in self._starts(parts["input"])
         )
+
+    def _starts(self, node: Node) -> list[Shape]:
+        if node not in self._inputs:
+            found = (Input.model_validate(to_plain(filled)).shape for filled, _ in fillings(node))
+            self._inputs[node] = list(dict.fromkeys(found))
+        return self._inputs[node]
 
     def refuse_hopeless(self, tree: Map) -> None:
         """Raise InvalidSpecError, with the place, where nothing fits or a block has too many fillings to search."""
-        for block in _blocks(dict(tree.items)["blocks"]):
-            count = count_fillings(self._bared(block))
-            if count > MOST_FILLINGS:
-                law = f"{count:,} fillings decide over the size of one block, more than the {MOST_FILLINGS:,}"
-                raise InvalidSpecError((Fault("blocks", f"{law} that can be searched; leave fewer fields of it open"),))
+        parts = dict(tree.items)
+        _refuse_endless(count_fillings(parts["input"]), "input")
+        for row, _ in lists_of(parts["blocks"]):
+            if len(row.items) > MOST_BLOCKS:
+                law = f"{len(row.items):,} blocks and repeats are more than {MOST_BLOCKS}"
+                raise InvalidSpecError((Fault("blocks", f"{law}; leave some out"),))
+            for block in _blocks(row):
+                _refuse_endless(count_fillings(self._bared(block)), "blocks")
         if not self.can_fit(tree):
             number, error = self._furthest
             law = f"no filling of the holes fits; the one that gets furthest fails at blocks[{number}]{error.field}"
@@ -59,9 +69,12 @@ class LookAhead:
         return shape._replace(channels=1) if "out_channels" in self._skips else shape
 
     def _fits(self, items: tuple[Node, ...], shape: Shape, number: int) -> bool:
+        if number > MOST_BLOCKS:
+            self._furthest = (number, MisfitError("", f"more than {MOST_BLOCKS} blocks; repeat less"))
+            return False
         if not items:
-            return True
-        key = (items, shape)
+            return number > 0
+        key = (items, shape, number)
         if key not in self._fits_from:
             self._fits_from[key] = any(self._fits(rest, out, at) for rest, out, at in self._next(items, shape, number))
         return self._fits_from[key]
@@ -91,8 +104,7 @@ class LookAhead:
 
     def _try(self, filled: Node, shape: Shape) -> Shape | MisfitError:
         try:
-            block = as_block(filled)
-            _, sight = walk(block.flow(shape), first_sight(shape), "")
+            _, sight = through(as_block(filled), first_sight(shape), "")
         except MisfitError as error:
             return error
         except PydanticCustomError as error:  # a law between the fields of this block
@@ -127,15 +139,29 @@ def _bare(node: Node, skips: frozenset[str]) -> Node:
     return node._replace(items=tuple(_bare(item, skips) for item in node.items)) if isinstance(node, Row) else node
 
 
-def _blocks(node: Node) -> Iterator[Node]:
-    if isinstance(node, Row | Repeat):
-        for item in node.items:
-            yield from _blocks(item)
-    elif isinstance(node, Hole) and all(isinstance(option, Row) for option in node.options):
-        for option in node.options:
-            yield from _blocks(option)
+def lists_of(blocks: Node) -> Iterator[tuple[Row, float]]:
+    """Give the lists of blocks that may be chosen, with the chance of each among plain uniform draws."""
+    if isinstance(blocks, Hole):
+        for option in blocks.options:
+            for row, chance in lists_of(option):
+                yield row, chance / len(blocks.options)
     else:
-        yield node
+        assert isinstance(blocks, Row), blocks
+        yield blocks, 1.0
+
+
+def _blocks(node: Row | Repeat) -> Iterator[Node]:
+    for item in node.items:
+        if isinstance(item, Repeat):
+            yield from _blocks(item)
+        else:
+            yield item
+
+
+def _refuse_endless(count: int, where: str) -> None:
+    if count > MOST_FILLINGS:
+        law = f"{count:,} fillings decide over the size of one map, more than the {MOST_FILLINGS:,}"
+        raise InvalidSpecError((Fault(where, f"{law} that can be searched; leave fewer fields open"),))
 
 
 def _kinds(tree: Node) -> set[object]:

@@ -106,7 +106,7 @@ def read(folder: Path) -> Run:
     A run whose coordinator died without a word is `interrupted`; its unfinished trials are still `running` in the
     record, as is everything while the coordinator lives.
     """
-    plan = _read_plan(folder / PLAN)
+    plan = plan_of(folder)
     alive = lock.is_owned(folder)  # asked before reading: one that ends in between has written its `closed`
     epochs = tuple(_events(folder / EPOCHS))  # read before the record, which then knows every trial they speak of
     events = tuple(_events(folder / RECORD))
@@ -122,7 +122,9 @@ def read(folder: Path) -> Run:
     )
 
 
-def _read_plan(path: Path) -> dict[str, Any]:
+def plan_of(folder: Path) -> dict[str, Any]:
+    """Read the plan that a run was made by; raise RunError where there is none to read."""
+    path = folder / PLAN
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError:

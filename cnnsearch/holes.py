@@ -7,13 +7,15 @@ of the nodes below; they are hashable, so that what was found out about a part i
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn, cast
 
-from cnnsearch.errors import Fault, InvalidSpecError, place
+from cnnsearch.errors import Fault, InvalidSpecError, brief, place
 from cnnsearch.text import Plain
 
 MOST_OPTIONS = 4_096
 MOST_REPEATS = 64
+MOST_NODES = 100_000  # of a tree: about 0.2 s
+MOST_NUMBER = 10**15  # in a range; up to here floats hold every integer
 HOLE_KEYS = frozenset({"choice", "int", "float", "log", "step"})
 
 
@@ -71,7 +73,7 @@ class Row(NamedTuple):
 class Repeat(NamedTuple):
     """Stands in a list for the first `count` of its items."""
 
-    count: "Node"
+    count: "Node"  # pyright: ignore[reportIncompatibleMethodOverride] (no tuple's own count is used)
     items: "tuple[Node, ...]"
 
 
@@ -95,66 +97,98 @@ class Filled(NamedTuple):
 
 def read(data: Plain, name: str = "") -> Node:
     """Turn plain data with holes into a tree; raise InvalidSpecError where a hole is written wrongly."""
-    if isinstance(data, dict):
-        mapping: dict[str, Plain] = data  # pyright: ignore[reportUnknownVariableType] (text.py gives text keys)
-        if mapping.keys() & {"choice", "int", "float"}:
-            return _read_hole(mapping, name)
-        return Map(tuple((key, read(value, place(name, key))) for key, value in mapping.items()))
-    if isinstance(data, list | tuple):
-        items: list[Plain] = list(data)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-        return Row(tuple(_read_item(item, f"{name}[{number}]") for number, item in enumerate(items)))
-    return Leaf(data, type(data).__name__)
+    return _Reader().read(data, name)
 
 
-def _read_item(data: Plain, name: str) -> Node:
-    if not isinstance(data, dict) or "repeat" not in data:
-        return read(data, name)
-    if set(data) != {"repeat", "block"}:  # pyright: ignore[reportUnknownArgumentType]
-        _refuse(name, "a repeat has the keys `repeat` (how often) and `block` (what), and no other")
-    count = read(data["repeat"], f"{name}.repeat")
-    counts = [option.value for option in count.options if isinstance(option, Leaf)] if isinstance(count, Hole) else []
-    counts = [count.value] if isinstance(count, Leaf) else counts
-    if not counts or any(type(number) is not int or not 0 <= number <= MOST_REPEATS for number in counts):
-        _refuse(f"{name}.repeat", f"must be whole numbers from 0 to {MOST_REPEATS}, not {data['repeat']!r}")
-    blocks = (_read_item(data["block"], f"{name}.block[{number}]") for number in range(max(counts)))
-    return Repeat(count, tuple(blocks))
+class _Reader:
+    """Reads one tree, and refuses it while it grows beyond MOST_NODES: repeats and ranges are short to write."""
+
+    def __init__(self) -> None:
+        self.nodes = 0
+
+    def read(self, data: Plain, name: str) -> Node:
+        """Read any value."""
+        self._count(1, name)
+        if isinstance(data, dict):
+            mapping = cast("dict[str, Plain]", data)
+            if mapping.keys() & {"choice", "int", "float"}:
+                return self._hole(mapping, name)
+            return Map(tuple((key, self.read(value, place(name, key))) for key, value in mapping.items()))
+        if isinstance(data, list | tuple):
+            items = cast("list[Plain]", data)
+            return Row(tuple(self._item(item, f"{name}[{number}]") for number, item in enumerate(items)))
+        return Leaf(data, type(data).__name__)
+
+    def _count(self, more: int, name: str) -> None:
+        self.nodes += more
+        if self.nodes > MOST_NODES:
+            law = f"up to here there are more than {MOST_NODES:,} values and options"
+            _refuse(name, f"{law}; repeat less, or choose among fewer")
+
+    def _item(self, data: Plain, name: str) -> Node:
+        if not isinstance(data, dict) or "repeat" not in data:
+            return self.read(data, name)
+        mapping = cast("dict[str, Plain]", data)
+        if set(mapping) != {"repeat", "block"}:
+            _refuse(name, "a repeat has the keys `repeat` (how often) and `block` (what), and no other")
+        count = self.read(mapping["repeat"], f"{name}.repeat")
+        counts = [option.value for option in _leaves(count)]
+        if not counts or any(type(number) is not int or not 0 <= number <= MOST_REPEATS for number in counts):
+            must = f"must be a whole number from 0 to {MOST_REPEATS}, or a hole of such"
+            _refuse(f"{name}.repeat", f"{must}, not {brief(mapping['repeat'])}")
+        blocks = (self._item(mapping["block"], f"{name}.block[{number}]") for number in range(max(counts)))
+        return Repeat(count, tuple(blocks))
+
+    def _hole(self, data: Mapping[str, Plain], name: str) -> Hole | Real:
+        kinds = data.keys() & {"choice", "int", "float"}
+        if len(kinds) > 1 or not data.keys() <= HOLE_KEYS:
+            law = "a hole has one of choice, int, float, and with the last two log or step"
+            _refuse(name, f"{law}, not {brief(sorted(map(str, data)))}")
+        (kind,) = kinds
+        return self._choice(data, name) if kind == "choice" else self._range(data, kind, name)
+
+    def _choice(self, data: Mapping[str, Plain], name: str) -> Hole:
+        if len(data) > 1 or not isinstance(data["choice"], list) or not data["choice"]:
+            _refuse(name, "choice takes a list of at least one option, and neither log nor step")
+        options = cast("list[Plain]", data["choice"])
+        _refuse_crowd(len(options), name)
+        return Hole(name, tuple(self.read(option, f"{name}.choice[{number}]") for number, option in enumerate(options)))
+
+    def _range(self, data: Mapping[str, Plain], kind: str, name: str) -> Hole | Real:
+        low, high = _ends(data[kind], kind, name)
+        step, log = data.get("step"), data.get("log", False)
+        if type(log) is not bool or (log and (low <= 0 or step is not None)):
+            law = "needs true or false, a lowest value above 0 and no step"
+            _refuse(f"{name}.log", f"{law}, not {brief(log)} from {low}")
+        if step is not None and (not _is_number(step, kind) or step <= 0):
+            _refuse(f"{name}.step", f"must be a {kind} number above 0, not {brief(step)}")
+        if kind == "float" and step is None:
+            return Real(name, float(low), float(high), log)
+        step = step or 1
+        count = int(min((high - low) / step + 1e-9, 2 * MOST_NUMBER)) + 1  # 0.1 steps are inexact
+        _refuse_crowd(count, name)
+        self._count(count, name)
+        values = (low + step * index if kind == "int" else float(low + step * index) for index in range(count))
+        return Hole(name, tuple(Leaf(value, kind) for value in values), is_range=True, log=log)
 
 
-def _read_hole(data: Mapping[str, Plain], name: str) -> Hole | Real:
-    kinds = data.keys() & {"choice", "int", "float"}
-    if len(kinds) > 1 or not data.keys() <= HOLE_KEYS:
-        _refuse(name, f"a hole has one of choice, int, float, and with the last two log or step, not {sorted(data)}")
-    (kind,) = kinds
-    if kind == "choice":
-        return _read_choice(data, name)
-    return _read_range(data, kind, name)
+def _ends(data: Plain, kind: str, name: str) -> tuple[float, float]:
+    ends = cast("list[Plain]", data) if isinstance(data, list | tuple) else []
+    if [_is_number(end, kind) for end in ends] != [True, True] or ends[0] > ends[1]:
+        law = f"must be [lowest, highest], two {kind} numbers of at most {MOST_NUMBER:,}"
+        _refuse(f"{name}.{kind}", f"{law}, not {brief(cast('object', data))}")
+    return ends[0], ends[1]
 
 
-def _read_choice(data: Mapping[str, Plain], name: str) -> Hole:
-    options: Plain = data["choice"]
-    if len(data) > 1 or not isinstance(options, list) or not options:
-        _refuse(name, "choice takes a list of at least one option, and neither log nor step")
-    _refuse_crowd(len(options), name)  # pyright: ignore[reportUnknownArgumentType]
-    return Hole(name, tuple(read(option, f"{name}.choice[{number}]") for number, option in enumerate(options)))  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+def _is_number(value: Plain, kind: str) -> bool:
+    return type(value) in {int, int if kind == "int" else float} and abs(value) <= MOST_NUMBER
 
 
-def _read_range(data: Mapping[str, Plain], kind: str, name: str) -> Hole | Real:
-    number: tuple[type, ...] = (int,) if kind == "int" else (int, float)
-    ends, step, log = data[kind], data.get("step"), data.get("log", False)
-    if not isinstance(ends, list) or [type(end) in number for end in ends] != [True, True] or ends[0] > ends[1]:  # pyright: ignore
-        _refuse(f"{name}.{kind}", f"must be [lowest, highest], two {kind} numbers, not {ends!r}")
-    low, high = ends  # pyright: ignore[reportUnknownVariableType]
-    if type(log) is not bool or (log and (low <= 0 or step is not None)):
-        _refuse(f"{name}.log", f"needs true or false, a lowest value above 0 and no step, not {log!r} from {low}")
-    if step is not None and (type(step) not in number or step <= 0):
-        _refuse(f"{name}.step", f"must be a {kind} number above 0, not {step!r}")
-    if kind == "float" and step is None:
-        return Real(name, float(low), float(high), log)  # pyright: ignore[reportUnknownArgumentType]
-    step = step or 1
-    count = int((high - low) / step + 1e-9) + 1  # pyright: ignore[reportUnknownArgumentType] (0.1 steps are inexact)
-    _refuse_crowd(count, name)
-    values = (low + step * index if kind == "int" else float(low + step * index) for index in range(count))  # pyright: ignore
-    return Hole(name, tuple(Leaf(value, kind) for value in values), is_range=True, log=log)
+def _leaves(node: Node) -> tuple[Leaf, ...]:
+    """Give a scalar, or the options of a hole if all are scalars."""
+    nodes = node.options if isinstance(node, Hole) else (node,)
+    leaves = tuple(option for option in nodes if isinstance(option, Leaf))
+    return leaves if len(leaves) == len(nodes) else ()
 
 
 def _refuse_crowd(count: int, name: str) -> None:
@@ -162,7 +196,7 @@ def _refuse_crowd(count: int, name: str) -> None:
         _refuse(name, f"{count:,} options are more than {MOST_OPTIONS:,}; use a larger step, or fewer")
 
 
-def _refuse(where: str, message: str) -> None:
+def _refuse(where: str, message: str) -> NoReturn:
     raise InvalidSpecError((Fault(where, message),))
 
 
@@ -225,6 +259,11 @@ def _products(nodes: tuple[Node, ...]) -> Iterator[tuple[tuple[Node, ...], float
     if not nodes:
         yield (), 1.0
         return
+    if isinstance(nodes[0], Repeat):
+        for count, share in fillings(nodes[0].count):
+            for values, rest_share in _products((*nodes[0].items[: to_plain(count)], *nodes[1:])):
+                yield values, share * rest_share
+        return
     for first, share in fillings(nodes[0]):
         for rest, rest_share in _products(nodes[1:]):
             yield (first, *rest), share * rest_share
@@ -235,10 +274,7 @@ def count_fillings(node: Node) -> int:
     if isinstance(node, Hole):
         return sum(count_fillings(option) for option in node.options)
     if isinstance(node, Repeat):
-        lengths = (
-            [option.value for option in node.count.options] if isinstance(node.count, Hole) else [node.count.value]
-        )  # pyright: ignore
-        return sum(_product(node.items[:length]) for length in lengths)  # pyright: ignore[reportUnknownArgumentType]
+        return sum(_product(node.items[: length.value]) for length in _leaves(node.count))
     return _product(tuple(_children(node))) if isinstance(node, Map | Row) else 1
 
 

@@ -4,7 +4,7 @@ A layer knows its size law and its tensors in integers alone. It names its torch
 never imports torch; `build` looks the name up. Field names, meanings and defaults are those of that class.
 """
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from math import prod
 from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
@@ -18,8 +18,12 @@ MOST_CHANNELS = 4_096
 MOST_PIXELS = 1_024  # of a kernel, stride, padding or dilation
 
 
+def _axes(value: object) -> list[object]:
+    return list(cast("Iterable[object]", value)) if isinstance(value, list | tuple) else [value, value]
+
+
 def _read_pair(value: object, lowest: int) -> Pair:
-    axes = cast("list[object]", value) if isinstance(value, list | tuple) else [value, value]
+    axes = _axes(value)
     numbers = [axis for axis in axes if type(axis) is int]  # type, since True is an int to isinstance
     if len(axes) != 2 or len(numbers) != 2:  # noqa: PLR2004 (height and width)
         raise misfit("", f"must be a whole number or a [height, width] pair of them, not {brief(value)}")
@@ -30,7 +34,7 @@ def _read_pair(value: object, lowest: int) -> Pair:
 
 def _read_padding(value: object) -> object:
     if isinstance(value, str) and value not in {"same", "valid"}:
-        raise misfit("", f"must be 'same', 'valid', a whole number or a [height, width] pair of them, not {brief(value)}")
+        raise misfit("", f"must be 'same', 'valid', a whole number or a [height, width] pair, not {brief(value)}")
     return value if isinstance(value, str) else _read_pair(value, 0)
 
 
@@ -39,9 +43,9 @@ def _pair_schema(lowest: int) -> dict[str, Any]:
     return {"anyOf": [number, {"type": "array", "items": number, "minItems": 2, "maxItems": 2}]}
 
 
-def _shortest(value: object) -> object:
+def _shortest(value: Pair | str | None) -> Pair | str | int | None:
     """Write a pair of equals as one number."""
-    return value[0] if isinstance(value, tuple) and value[0] == value[1] else value  # pyright: ignore[reportUnknownVariableType]
+    return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
 
 
 _short = PlainSerializer(_shortest)
@@ -175,7 +179,7 @@ class Conv(Layer):
         return Window(self.kernel_size, self.stride, padding, self.dilation)
 
     def computes(self, shape: Shape) -> Hashable:
-        """Leave out what has no effect: dilation of a 1-wide kernel, stride of a single window, mode without padding."""
+        """Leave out what has no effect: dilation of a 1-wide kernel, stride of one window, mode without padding."""
         out = self.out(shape)
         reach = self.window().reach
         padding = tuple(r - 1 for r in reach) if self.padding == "same" else tuple(2 * p for p in self.window().padding)
@@ -211,6 +215,11 @@ class BatchNorm(Layer):
     def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
         """Give a scale and a shift a map."""
         return {"weight": (shape.channels,), "bias": (shape.channels,)} if self.affine else {}
+
+    def computes(self, shape: Shape) -> Hashable:
+        """Leave out momentum where no statistics are kept."""
+        used = self if self.track_running_stats else self.model_copy(update={"momentum": None})
+        return super(BatchNorm, used).computes(shape)
 
 
 class ReLU(Layer):

@@ -57,10 +57,11 @@ def _module(step: Step, shape: Shape) -> tuple[nn.Module, Shape]:
     if isinstance(step.what, Sum):
         branches: dict[str, nn.Module] = {name: _sequence(flow, shape) for name, flow in step.what.branches}
         return Branches(branches), _out(step.what, shape)
-    return _layer(step.what, shape), step.what.out(shape)
+    return make_layer(step.what, shape), step.what.out(shape)
 
 
-def _layer(layer: Layer, shape: Shape) -> nn.Module:
+def make_layer(layer: Layer, shape: Shape) -> nn.Module:
+    """Make the torch layer for an input of `shape`."""
     module, _, name = layer.torch_class.partition(":")
     return getattr(import_module(module), name)(**layer.arguments(shape))
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
     BeforeValidator,
@@ -19,11 +19,11 @@ from pydantic_core import CoreSchema
 
 from cnnsearch.blocks import KINDS, Block
 from cnnsearch.cost import Cost, total
-from cnnsearch.errors import brief
+from cnnsearch.errors import Fault, InvalidSpecError, brief
 from cnnsearch.flow import Flow, Row, Sight, Step, first_sight, walk
 from cnnsearch.layers import MOST_CHANNELS, Dropout, Flatten, GlobalAveragePool, GlobalMaxPool, Linear, ReLU
 from cnnsearch.shapes import MisfitError, Shape
-from cnnsearch.word import Word, misfit, nested
+from cnnsearch.word import Word, faults, misfit, nested, passed_on
 
 MOST_BLOCKS = 64
 MOST = Cost(
@@ -46,7 +46,7 @@ class Input(Word):
 
 
 def _tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 
 class Head(Word):
@@ -87,10 +87,11 @@ def read_block(data: object) -> object:
         return data
     if not isinstance(data, dict):
         raise misfit("", f'a block is an object such as {{"conv": {{...}}}}, not {brief(data)}')
-    kind: object = data.get("kind", "plain")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    kind = cast("dict[object, object]", data).get("kind", "plain")
     if not isinstance(kind, str) or kind not in KINDS:
         known = ", ".join(sorted(KINDS))
-        raise misfit("kind", f"{brief(kind)} is no registered kind of block (known: {known}); load one's own with --import")
+        text = f"{brief(kind)} is no registered kind of block (known: {known}); load one's own with --import"
+        raise passed_on(InvalidSpecError((Fault("kind", text),)))  # noticed by one value, so options are checked too
     try:
         return KINDS[kind].__pydantic_validator__.validate_python(data)
     except ValidationError as error:
@@ -112,7 +113,7 @@ class Network(Word):
     @classmethod
     def _allow_schema_key(cls, data: Any) -> Any:  # noqa: ANN401 (the border)
         if isinstance(data, dict):
-            return {key: value for key, value in data.items() if key != "$schema"}  # pyright: ignore[reportUnknownVariableType]
+            return {key: value for key, value in cast("dict[object, object]", data).items() if key != "$schema"}
         return data
 
     @model_validator(mode="after")
@@ -133,7 +134,7 @@ class Network(Word):
         rows: list[Row] = []
         shapes: list[Shape] = []
         for number, block in enumerate(self.blocks):
-            new, sight = through(block, sight, number)
+            new, sight = through(block, sight, f"blocks[{number}]")
             rows += new
             shapes.append(sight.shape)
         new, _ = walk(self.head.flow(self.classes), sight, "head")
@@ -167,9 +168,14 @@ class Network(Word):
         return f"{blocks}, {self.head.pool or 'flat'}{hidden}"
 
 
-def through(block: Block, sight: Sight, number: int) -> tuple[list[Row], Sight]:
-    """Lead a map through one block; raise MisfitError whose field is the place."""
-    return walk(block.flow(sight.shape), sight, f"blocks[{number}]")
+def through(block: Block, sight: Sight, where: str) -> tuple[list[Row], Sight]:
+    """Lead a map through one block, which stands at `where`; raise MisfitError whose field is the place."""
+    try:
+        flow = block.flow(sight.shape)
+    except ValidationError as error:  # a kind of one's own makes a layer that cannot be
+        law = "; ".join(str(fault) for fault in faults(error))
+        raise MisfitError(where, f"its flow for a {sight.shape} map has an impossible {error.title} ({law})") from None
+    return walk(flow, sight, where)
 
 
 def short(block: Block) -> str:

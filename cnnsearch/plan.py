@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from cnnsearch.datasets import FACTS, Facts
 from cnnsearch.defaults import DEFAULTS
-from cnnsearch.errors import Fault, InvalidSpecError
+from cnnsearch.errors import Fault, InvalidSpecError, place
 from cnnsearch.holes import Hole, Node, Real, Suggest, fill, read, sites
 from cnnsearch.network import Network
 from cnnsearch.options import check
@@ -21,6 +21,10 @@ from cnnsearch.text import Plain, read_file
 from cnnsearch.word import Word, passed_on
 
 _INDECISIVE = frozenset({"budget", "executor", "name", "runs", "storage", "data_root"})
+
+
+def _tuple(value: object) -> object:
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 
 class Limits(Word):
@@ -50,13 +54,24 @@ class Priced(Protocol):
     """Whatever has a network's costs: its own `cost`, or a trial of a record."""
 
     @property
-    def parameters(self) -> int: ...
+    def parameters(self) -> int:
+        """Learned numbers."""
+        ...
+
     @property
-    def macs(self) -> int: ...
+    def macs(self) -> int:
+        """Multiply-adds of one image."""
+        ...
+
     @property
-    def weight_bytes(self) -> int: ...
+    def weight_bytes(self) -> int:
+        """Of the learned numbers in fp32."""
+        ...
+
     @property
-    def activation_bytes(self) -> int: ...
+    def activation_bytes(self) -> int:
+        """Of all maps alive at once."""
+        ...
 
 
 class Budget(Word):
@@ -82,9 +97,7 @@ class Pruner(Word):
 
     kind: Literal["halving", "median", "none"] = "halving"
     """Asynchronous successive halving (Li et al. 2020), stop below the median, or never."""
-    rungs: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)
-    ] = (1,)
+    rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple)] = (1,)
     """Epochs after which a trial may be stopped."""
     keep: Annotated[float, Field(gt=0, le=1)] = 0.25
     """Share of the scores seen at a rung that halving lets go on."""
@@ -150,9 +163,9 @@ class Plan(Word):
     pruner: Pruner = Pruner()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Decides what is drawn, and with the candidate's number initial weights, data order and augmentation."""
-    start: Annotated[tuple[Network, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)] = ()
+    start: Annotated[tuple[Network, ...], BeforeValidator(_tuple)] = ()
     """Networks that are tried first."""
-    imports: Annotated[tuple[str, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)] = ()
+    imports: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
     """Modules of one's own that register kinds of blocks."""
     executor: Executor = Executor()
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
@@ -173,6 +186,7 @@ class Plan(Word):
     def _is_sound(self) -> Self:
         try:
             self._check_data()
+            _without_password(self.storage)
             _ = self.searched, self.recipe_tree
             for number, network in enumerate(self.start):
                 self._check_start(network, number)
@@ -270,15 +284,21 @@ def _without_password(storage: str | None) -> str | None:
     if storage is None:
         return None
     from sqlalchemy import make_url  # only who names a storage pays for it
+    from sqlalchemy.exc import ArgumentError
 
-    return make_url(storage).render_as_string(hide_password=True)
+    try:
+        url = make_url(storage)
+    except (ArgumentError, ValueError):  # what was given is not repeated: it may hold a password
+        raise InvalidSpecError((Fault("storage", "not a URL such as sqlite:////folder/studies.db"),)) from None
+    return url.set(query={}).render_as_string(hide_password=True)  # a query may hold a password too
 
 
 def differences(old: Plain, new: Plain, where: str = "") -> Iterator[str]:
     """Say each difference between two plans' decisive data, by its place."""
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in [*old, *(key for key in new if key not in old)]:  # pyright: ignore
-            yield from differences(old.get(key), new.get(key), f"{where}.{key}".removeprefix("."))  # pyright: ignore
+        before, now = cast("dict[str, Plain]", old), cast("dict[str, Plain]", new)
+        for key in {**before, **now}:
+            yield from differences(before.get(key), now.get(key), place(where, key))
     elif old != new:
         yield f"{where}: {json.dumps(old)} before, {json.dumps(new)} now"
 
@@ -296,8 +316,26 @@ def read_plain_plan(path: Path) -> Plain:
 
 def with_start_networks(data: Plain, folder: Path) -> Plain:
     """Replace the file names in `start`, relative to `folder`, by the networks in these files."""
-    if not isinstance(data, dict) or not isinstance(data.get("start"), list):  # pyright: ignore
-        return data  # pyright: ignore
-    plan = cast("dict[str, Plain]", data)
-    start = [read_file(folder / item) if isinstance(item, str) else item for item in plan["start"]]
-    return {**plan, "start": start}
+    plan = cast("dict[str, Plain]", data) if isinstance(data, dict) else {}
+    if not isinstance(plan.get("start"), list):
+        return cast("Plain", data)
+    start = cast("list[Plain]", plan["start"])
+    return {**plan, "start": [_start_network(folder, item, number) for number, item in enumerate(start)]}
+
+
+def _start_network(folder: Path, item: Plain, number: int) -> Plain:
+    if not isinstance(item, str):
+        return item
+    path = folder / item
+    try:
+        return read_file(path)
+    except InvalidSpecError as error:
+        found = (str(fault).removeprefix(f"{path}: ") for fault in error.faults)
+        raise InvalidSpecError(tuple(Fault(f"start[{number}]", f"{path}: {text}") for text in found)) from None
+
+
+def imports_of(data: Plain) -> list[str]:
+    """Give the modules that a plan's plain data names; what is no list of names is left to the plan's own check."""
+    given: Plain = cast("dict[str, Plain]", data).get("imports") if isinstance(data, dict) else None
+    names = cast("list[Plain]", given) if isinstance(given, list) else []
+    return [name for name in names if isinstance(name, str)]

@@ -5,18 +5,25 @@ would take too long, both are estimated from plain uniform draws, and said to be
 """
 
 import random
-from math import sqrt
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
+from math import log10, sqrt
 from typing import NamedTuple
 
-from cnnsearch.fit import as_block
+from pydantic_core import PydanticCustomError
+
+from cnnsearch.fit import as_block, lists_of
+from cnnsearch.flow import Row as FlowRow
 from cnnsearch.flow import first_sight, walk
-from cnnsearch.holes import Hole, Map, Node, Real, Repeat, Row, count_fillings, fillings, sites, to_plain
-from cnnsearch.network import Head, Input
+from cnnsearch.holes import Map, Node, Real, Repeat, count_fillings, fillings, sites, to_plain
+from cnnsearch.network import MOST_BLOCKS, Head, Input, through
+from cnnsearch.recipe import Recipe
 from cnnsearch.shapes import MisfitError, Shape
 from cnnsearch.space import Space, uniformly
 
 MOST_WALKS = 6_000  # about 0.3 s
 SAMPLE = 1_000
+MOST_ROUNDED = 10**300
 
 
 class Size(NamedTuple):
@@ -40,10 +47,13 @@ class Size(NamedTuple):
         endless = f", times any value of {', '.join(self.reals)}" if self.reals else ""
         if self.is_exact:
             return f"{self.networks:,} distinct networks{endless}; {self.share:.1%} of plain random draws fit (exact)"
-        return (
-            f"about {self.networks:.2g} networks{endless}; {self.share:.1%} ± {self.spread:.1%} of plain random draws"
-            f" fit (estimated from {SAMPLE:,} draws)"
-        )
+        share = f"{self.share:.1%} ± {self.spread:.1%} of plain random draws fit"
+        return f"about {_rounded(self.networks)} networks{endless}; {share} (estimated from {SAMPLE:,} draws)"
+
+
+def _rounded(count: int) -> str:
+    """Write two digits, or the power of ten alone of what is too large for a float."""
+    return f"{count:.2g}" if count < MOST_ROUNDED else f"10^{int(log10(count))}"
 
 
 class _TooLargeError(Exception):
@@ -54,10 +64,10 @@ def size(space: Space) -> Size:
     """Count, or estimate where counting would take too long."""
     reals = tuple(hole.name for hole in space.holes if isinstance(hole, Real))
     try:
-        networks, share = _Count(space).total()
+        count = _Count(space)
+        return Size(count.networks(), count.share(), 0.0, reals)
     except _TooLargeError:
         return _estimate(space, reals)
-    return Size(networks, share, 0.0, reals)
 
 
 def _estimate(space: Space, reals: tuple[str, ...]) -> Size:
@@ -65,96 +75,159 @@ def _estimate(space: Space, reals: tuple[str, ...]) -> Size:
     fitting = sum(space.draw_blindly(suggest) is not None for _ in range(SAMPLE))
     share = fitting / SAMPLE
     spread = 1.96 * sqrt(max(share * (1 - share), 1 / SAMPLE) / SAMPLE)
-    return Size(round(count_fillings(space.tree) * share), share, spread, reals)
+    networks = count_fillings(space.tree) * max(fitting, 1) // SAMPLE
+    return Size(networks, share, spread, reals)
+
+
+Tokens = tuple[object, ...]  # what layers compute, one after the other; None is the end of a network
+
+
+class _State(NamedTuple):
+    """Where one is in writing a network down, layer by layer."""
+
+    written: Tokens
+    """What is still to be written of the block that was begun."""
+    items: tuple[Node, ...] | None
+    """The blocks behind it; None where the head was begun."""
+    shape: Shape
+    number: int
+    """Blocks so far."""
 
 
 class _Count:
+    """Counts one space; what several fillings write alike counts once.
+
+    Lists of blocks and repeats may have the same network in common, so networks are counted as the words of an
+    automaton are: by all the states together that the layers so far may have led to.
+    """
+
     def __init__(self, space: Space) -> None:
-        self.space = space
+        self.ahead = space.ahead
         self.walks = 0
-        self.behind: dict[tuple[tuple[Node, ...], Shape], tuple[int, float]] = {}
-        self.steps: dict[tuple[Node, Shape], dict[object, tuple[Shape | None, float]]] = {}
-        assert isinstance(space.tree, Map)
+        self.steps: dict[tuple[Node, Shape], dict[Tokens, tuple[Shape | None, float]]] = {}
+        self.shares: dict[tuple[tuple[Node, ...], Shape, int], float] = {}
+        self.words: dict[frozenset[_State], int] = {}
+        assert isinstance(space.tree, Map), space.tree
         self.parts = dict(space.tree.items)
+        self.lists = list(lists_of(self.parts["blocks"]))
 
-    def total(self) -> tuple[int, float]:
-        """Add up over every input and every list of blocks."""
-        blocks = self.parts["blocks"]
-        rows = blocks.options if isinstance(blocks, Hole) else (blocks,)
-        networks, share = 0, 0.0
-        for filled, chance in fillings(self.parts["input"]):
-            start = Input.model_validate(to_plain(filled)).shape
-            for row in rows:
-                assert isinstance(row, Row)
-                some, fit = self.count(row.items, self.space.ahead.reduced(start))
-                networks += some
-                share += chance * fit / len(rows)
-        classes = len(set(fillings(self.parts["classes"])))
-        return networks * classes, share
+    def share(self) -> float:
+        """Add up the chances of what fits, over every input and every list of blocks."""
+        return sum(
+            chance * row_chance * self._share(row.items, self.ahead.reduced(_shape(filled)), 0)
+            for filled, chance in fillings(self.parts["input"])
+            for row, row_chance in self.lists
+        )
 
-    def count(self, items: tuple[Node, ...], shape: Shape) -> tuple[int, float]:
-        """Give the distinct networks and the share of draws that fit, from these blocks on at this size."""
-        key = (items, shape)
-        if key not in self.behind:
-            self.behind[key] = self._count(items, shape)
-        return self.behind[key]
+    def networks(self) -> int:
+        """Add up the distinct networks over every input and number of classes."""
+        classes = {filled for filled, _ in fillings(self.parts["classes"])}
+        inputs = {_shape(filled) for filled, _ in fillings(self.parts["input"])}
+        starts = ([_State((), row.items, self.ahead.reduced(shape), 0) for row, _ in self.lists] for shape in inputs)
+        return len(classes) * sum(self._words(states) for states in starts)
 
-    def _count(self, items: tuple[Node, ...], shape: Shape) -> tuple[int, float]:
+    def _share(self, items: tuple[Node, ...], shape: Shape, number: int) -> float:
         if not items:
-            return self._heads(shape), 1.0
-        first, rest = items[0], items[1:]
-        if isinstance(first, Repeat):
-            return self._repeats(first, rest, shape)
-        networks, share = 0, 0.0
-        for out, chance in self._outs(first, shape).values():
-            some, fit = self.count(rest, out) if out else (0, 0.0)
-            networks += some
-            share += chance * fit
-        return networks, share
+            return float(0 < number <= MOST_BLOCKS)
+        key = (items, shape, number)
+        if key not in self.shares:
+            first, rest = items[0], items[1:]
+            if isinstance(first, Repeat):
+                ways = _lengths(first).items()
+                parts = (chance * self._share((*first.items[:length], *rest), shape, number) for length, chance in ways)
+            else:
+                outs = self._outs(first, shape).values()
+                parts = (chance * self._share(rest, out, number + 1) for out, chance in outs if out)
+            self.shares[key] = sum(parts)
+        return self.shares[key]
 
-    def _repeats(self, repeat: Repeat, rest: tuple[Node, ...], shape: Shape) -> tuple[int, float]:
-        chances: dict[int, float] = {}
-        for filled, chance in fillings(repeat.count):
-            length = to_plain(filled)
-            chances[length] = chances.get(length, 0.0) + chance
-        found = [(self.count((*repeat.items[:length], *rest), shape), chance) for length, chance in chances.items()]
-        return sum(some for (some, _), _ in found), sum(fit * chance for (_, fit), chance in found)
+    def _words(self, states: Iterable[_State]) -> int:
+        """Count the distinct ways to go on from any of these states."""
+        begun = _without_common_beginning(states)
+        if any(state.items is None and not state.written for state in begun):
+            return 1
+        if begun not in self.words:
+            followers: dict[object, set[_State]] = {}
+            for state in begun:
+                for after in self._begin(state):
+                    followers.setdefault(after.written[0], set()).add(after._replace(written=after.written[1:]))
+            self.words[begun] = sum(self._words(after) for after in followers.values())
+        return self.words[begun]
 
-    def _outs(self, block: Node, shape: Shape) -> dict[object, tuple[Shape | None, float]]:
+    def _begin(self, state: _State) -> Iterator[_State]:
+        """Go on until there is something to write."""
+        if state.written:
+            yield state
+        elif not state.items:
+            heads = self._heads(state.shape) if 0 < state.number <= MOST_BLOCKS else ()
+            yield from (state._replace(written=(*head, None), items=None) for head in heads)
+        elif isinstance(state.items[0], Repeat):
+            repeat, *rest = state.items
+            assert isinstance(repeat, Repeat), repeat
+            for length in _lengths(repeat):
+                yield from self._begin(state._replace(items=(*repeat.items[:length], *rest)))
+        else:
+            for written, (out, _) in self._outs(state.items[0], state.shape).items():
+                if out:
+                    yield from self._begin(_State(written, state.items[1:], out, state.number + 1))
+
+    def _outs(self, block: Node, shape: Shape) -> dict[Tokens, tuple[Shape | None, float]]:
         """Group a block's fillings by what they compute; those that do not fit are one group."""
         key = (block, shape)
         if key not in self.steps:
-            groups: dict[object, tuple[Shape | None, float]] = {}
+            groups: dict[Tokens, tuple[Shape | None, float]] = {}
             for filled, chance in fillings(block):
                 computes, out = self._walk(filled, shape)
                 groups[computes] = (out, groups.get(computes, (out, 0.0))[1] + chance)
             self.steps[key] = groups
         return self.steps[key]
 
-    def _walk(self, filled: Node, shape: Shape) -> tuple[object, Shape | None]:
+    def _walk(self, filled: Node, shape: Shape) -> tuple[Tokens, Shape | None]:
         self.walks += 1
         if self.walks > MOST_WALKS:
             raise _TooLargeError
         try:
-            rows, sight = walk(as_block(filled).flow(shape), first_sight(shape), "")
-        except (MisfitError, ValueError):  # a law of sizes, or one between fields
-            return None, None
-        return tuple(row.computes for row in rows if row.computes is not None), self.space.ahead.reduced(sight.shape)
+            rows, sight = through(as_block(filled), first_sight(shape), "")
+        except (MisfitError, PydanticCustomError):  # a law of sizes, or one between fields
+            return (None,), None
+        return _tokens(rows), self.ahead.reduced(sight.shape)
 
-    def _heads(self, shape: Shape) -> int:
-        found: set[object] = set()
-        for filled, _ in fillings(self.parts.get("head", Map(()))):
-            rows, _ = walk(Head.model_validate(to_plain(filled)).flow(2), first_sight(shape), "head")
-            found.add(tuple(row.computes for row in rows if row.computes is not None))
-        return len(found)
+    def _heads(self, shape: Shape) -> set[Tokens]:
+        found = (Head.model_validate(to_plain(filled)) for filled, _ in fillings(self.parts.get("head", Map(()))))
+        return {_tokens(walk(head.flow(2), first_sight(shape), "head")[0]) for head in found}
+
+
+def _shape(filled: Node) -> Shape:
+    return Input.model_validate(to_plain(filled)).shape
+
+
+def _tokens(rows: Iterable[FlowRow]) -> Tokens:
+    return tuple(row.computes for row in rows if row.computes is not None)
+
+
+def _lengths(repeat: Repeat) -> dict[int, float]:
+    """Give the chance of each length."""
+    chances: dict[int, float] = {}
+    for filled, chance in fillings(repeat.count):
+        chances[to_plain(filled)] = chances.get(to_plain(filled), 0.0) + chance
+    return chances
+
+
+def _without_common_beginning(states: Iterable[_State]) -> frozenset[_State]:
+    states = tuple(states)
+    common = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*(state.written for state in states), strict=False))
+    length = sum(1 for _ in common)
+    return frozenset(state._replace(written=state.written[length:]) for state in states)
 
 
 def count_candidates(space: Space, recipe: Node) -> int | None:
     """Count networks times recipes; None where a hole holds endlessly many values or counting would take too long."""
     if any(isinstance(site.hole, Real) for tree in (space.tree, recipe) for site in sites(tree)):
         return None
+    if count_fillings(recipe) > MOST_WALKS:
+        return None
+    recipes = {Recipe.model_validate(to_plain(filled)).computes for filled, _ in fillings(recipe)}
     try:
-        networks, _ = _Count(space).total()
+        return _Count(space).networks() * len(recipes)
     except _TooLargeError:
         return None
-    return networks * len({filled for filled, _ in fillings(recipe)})

@@ -34,9 +34,9 @@ def read_json(text: str | bytes | bytearray) -> Plain:
         raise _refusal(f"line {error.lineno}, column {error.colno}", f"not JSON: {error.msg}") from None
     except RecursionError:
         raise _too_deep() from None
+    except InvalidSpecError:
+        raise
     except ValueError as error:
-        if isinstance(error, InvalidSpecError):
-            raise
         raise _refusal("", f"not JSON: {str(error).partition(';')[0]}") from None  # an integer of thousands of digits
     _check_plain(data)
     return data
@@ -52,19 +52,14 @@ def read_yaml(text: str | bytes | bytearray) -> Plain:
     try:
         _scan(yaml.parse(source))
         data: Plain = yaml.load(source)
+    except InvalidSpecError:
+        raise
     except MarkedYAMLError as error:
-        fault = cast("Any", error)
-        mark = fault.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise _refusal(where, f"not YAML: {_first_line(fault.problem)}") from None
-    except YAMLError as error:
-        raise _refusal("", f"not YAML: {_first_line(str(error))}") from None
-    except RecursionError:
-        raise _too_deep() from None
-    except ValueError as error:
-        if isinstance(error, InvalidSpecError):
-            raise
-        raise _refusal("", f"not YAML: {_first_line(str(error))}") from None
+        raise _at_mark(error) from None
+    except (YAMLError, ValueError) as error:
+        raise _refusal("", f"not YAML: {_first_line(error)}") from None
+    except TypeError:  # from Python's dict
+        raise _refusal("", "not YAML: a list or an object stands as a key; write text") from None
     _check_plain(data)
     return data
 
@@ -99,6 +94,8 @@ def _scan(events: Iterator[Any]) -> None:
             raise _refusal(where, f"more than {MOST_EVENTS:,} values and brackets; a plan needs a few hundred")
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
             raise _refusal(where, "anchors (&) and aliases (*) are not read; write the value out")
+        if getattr(event, "tag", None):
+            raise _refusal(where, f"the tag {brief(str(event.tag))} is not read; write the value alone")
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if depth > MOST_DEPTH:
             raise _too_deep(where)
@@ -123,7 +120,7 @@ def _inside(where: str, value: Plain) -> list[tuple[str, Plain]]:
     if isinstance(value, float) and not isfinite(value):
         raise _refusal(where, f"{value} is no number to reckon with; write a finite one")
     if not isinstance(value, bool | int | float | str | None):
-        raise _refusal(where, f"{type(value).__name__} is not read; write null, true, false, a number or text in quotes")
+        raise _refusal(where, f"a {type(value).__name__} is not read; write null, a truth value, a number or text")
     return []
 
 
@@ -131,6 +128,12 @@ def _text_key(key: object, where: str) -> str:
     if not isinstance(key, str):
         raise _refusal(where, f"the key {brief(key)} is no text; put it in quotes")
     return key
+
+
+def _at_mark(error: Any) -> InvalidSpecError:  # noqa: ANN401 (ruamel is half typed)
+    mark = error.problem_mark
+    where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return _refusal(where, f"not YAML: {_first_line(error.problem)}")
 
 
 def _too_deep(where: str = "") -> InvalidSpecError:

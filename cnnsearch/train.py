@@ -11,6 +11,7 @@ Everything random comes from the seed and the epoch's number alone.
 import math
 import time
 from collections.abc import Iterator
+from functools import cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -46,10 +47,15 @@ class Diverged(Exception):  # noqa: N818 (an outcome of a training, not a fault 
     """The loss is no longer a finite number."""
 
 
+@cache
+def _moments(data_mean: tuple[float, ...], data_std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    # Made once: each copy of a value to a GPU makes the program wait for it.
+    return torch.tensor(data_mean, device=device).view(-1, 1, 1), torch.tensor(data_std, device=device).view(-1, 1, 1)
+
+
 def normalised(images_NCHW: Tensor, data: DataSet) -> Tensor:
     """Turn bytes into floats of mean 0 and standard deviation 1 (over the training images)."""
-    mean_C11 = torch.tensor(data.mean, device=images_NCHW.device).view(-1, 1, 1)
-    std_C11 = torch.tensor(data.std, device=images_NCHW.device).view(-1, 1, 1)
+    mean_C11, std_C11 = _moments(data.mean, data.std, images_NCHW.device)
     return (images_NCHW.float() / 255 - mean_C11) / std_C11
 
 

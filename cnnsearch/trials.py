@@ -88,12 +88,11 @@ def attributes(trial: Trial) -> dict[str, Scalar]:
     }
 
 
-def study(run: Run, *, scale: float = 1.0, names: Mapping[str, str] | None = None) -> optuna.Study:
-    """Retell a run as a study in memory; `names` gives holes other names."""
-    trials = run.trials if names is None else tuple(_renamed(trial, names) for trial in run.trials)
-    holes = distributions(trials)
+def study(run: Run, *, scale: float = 1.0) -> optuna.Study:
+    """Retell a run as a study in memory."""
+    holes = distributions(run.trials)
     return in_memory(
-        (frozen(trial, holes, alive=run.state == "running", scale=scale) for trial in trials), run.folder.name
+        (frozen(trial, holes, alive=run.state == "running", scale=scale) for trial in run.trials), run.folder.name
     )
 
 
@@ -112,17 +111,13 @@ def in_memory(trials: Iterable[FrozenTrial], name: str) -> optuna.Study:
 
 @contextmanager
 def quiet() -> Generator[None]:
-    """Keep Optuna from telling the terminal of a new study."""
+    """Keep Optuna from telling the terminal of new studies and empty figures."""
     loudness = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         yield
     finally:
         optuna.logging.set_verbosity(loudness)
-
-
-def _renamed(trial: Trial, names: Mapping[str, str]) -> Trial:
-    return trial.model_copy(update={"built": {names[name]: value for name, value in trial.built.items()}})
 
 
 def _end(trial: Trial) -> datetime | None:

@@ -57,7 +57,7 @@ def test_a_trial_carries_its_costs_and_whether_it_was_feasible(dashboard: Dashbo
     assert told[0]["parameters"] == str(trial.parameters)
     assert told[0]["macs"] == str(trial.macs)
     assert told[0]["weight_bytes"] == str(trial.weight_bytes)
-    assert [attributes["feasible"] for attributes in told] == ["true"] * 5 + ["false", "true"]
+    assert [attributes["feasible"] for attributes in told] == ["True"] * 5 + ["False", "True"]
 
 
 def test_a_trials_network_is_its_note_and_its_artifact(dashboard: Dashboard, folder: Path) -> None:
@@ -165,7 +165,7 @@ def _main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
 def test_without_the_extra_it_says_how_to_get_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("cnnsearch.dashboard.serve.find_spec", lambda name: name == "anything else")
+    monkeypatch.setattr("cnnsearch.dashboard.serve.find_spec", dict[str, None]().get)
     assert _main(monkeypatch, str(folder), "--no-browser", "--port", "0") == 2
     error = "error: optuna-dashboard is not installed: pip install 'cnnsearch[dashboard]'\n"
     assert capsys.readouterr().err == error

@@ -18,7 +18,7 @@ from cnnsearch.report import figures, write_report
 from cnnsearch.report.charts import Material, pareto_front
 from cnnsearch.report.drawing import drawn, stages
 from cnnsearch.report.figures import FIGURES, Figure
-from cnnsearch.report.names import short_names
+from cnnsearch.report.names import readable, short_names
 from cnnsearch.report.plots import plotly_js
 from cnnsearch.report.write import as_page
 
@@ -302,6 +302,15 @@ def test_a_trial_whose_coordinator_died_is_waiting(tmp_path: Path) -> None:
 )
 def test_holes_are_shortened_until_two_would_be_alike(names: list[str], short: list[str]) -> None:
     assert short_names(names) == dict(zip(names, short, strict=True))
+
+
+def test_options_are_shown_in_words_and_not_as_tags(run: Run) -> None:
+    built = {"a": '{"kernel_size": 2, "stride": 1}', "b": "<b>", "c": 3, "d": "{}"}
+    shown = readable(
+        run._replace(trials=(run.trials[0].model_copy(update={"built": built}),)), {x: f"<{x}>" for x in "abcd"}
+    )
+    words = {"&lt;a&gt;": "kernel_size 2, stride 1", "&lt;b&gt;": "&lt;b&gt;", "&lt;c&gt;": 3, "&lt;d&gt;": "{}"}
+    assert shown.trials[0].built == words
 
 
 def test_every_layer_of_a_network_is_in_its_drawing(run: Run) -> None:

@@ -24,13 +24,13 @@ class Networks:
     """The artifacts: each trial's network as JSON. Optuna's ArtifactStore, for reading only."""
 
     def __init__(self, run: Run) -> None:
-        self._texts = {artifact_id(trial): as_json(trial).encode() for trial in run.trials}
+        self._trials = {artifact_id(trial): trial for trial in run.trials}
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         """Give one network's bytes."""
-        if artifact_id not in self._texts:
+        if artifact_id not in self._trials:
             raise ArtifactNotFound(artifact_id)
-        return io.BytesIO(self._texts[artifact_id])
+        return io.BytesIO(as_json(self._trials[artifact_id]).encode())
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         """Refuse: a run is looked at."""

@@ -1,7 +1,9 @@
 """How is a run served to a browser, and to nobody else?"""
 
 import threading
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,7 +45,7 @@ class Dashboard:
         self._app = _app(read(folder))
         self._server = _listen(port, self._serve)
         self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._server.serve_forever, daemon=True)]
+        self._threads = [threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)]
         self._threads.append(threading.Thread(target=self._follow, daemon=True))
 
     @property
@@ -81,11 +83,12 @@ class Dashboard:
         return looking_only(self._app)(request, start)
 
     def _follow(self) -> None:
-        while not self._ended.wait(REFRESH):
-            try:
+        pause = REFRESH
+        while not self._ended.wait(pause):
+            began = time.monotonic()
+            with suppress(RunError, OSError):  # read while it was being moved or restored: the last copy stays
                 self.refresh()
-            except (RunError, OSError):  # read while it was being moved or restored: the last copy stays
-                continue
+            pause = max(REFRESH, 10 * (time.monotonic() - began))  # a large run's trainings want the processor too
 
 
 def looking_only(app: Wsgi) -> Wsgi:

@@ -1,10 +1,12 @@
 """How is each figure of a run drawn?"""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 from math import log10
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -24,16 +26,28 @@ class NotYetError(Exception):
     """A figure does not apply to this run; the text says what is missing."""
 
 
-class Material(NamedTuple):
+@dataclass(frozen=True)
+class Material:
     """What figures are drawn from: the run, and the same as Optuna's study with short names and percents."""
 
     run: Run
     study: optuna.Study
 
-    @property
+    @cached_property
     def scores(self) -> list[float]:
         """Give the accuracies of the complete trials, in percent."""
         return [trial.values[0] for trial in _complete(self.study)]
+
+    @cached_property
+    def importances(self) -> dict[str, float]:
+        """Give how much each hole mattered, the most important first; raise NotYetError where nobody can tell."""
+        _need(self.scores, 2, "importances need at least")
+        if len(set(self.scores)) == 1:
+            raise NotYetError("importances need complete trials of different accuracy; all have the same")
+        found = optuna.importance.get_param_importances(self.study)
+        if not any(found.values()):
+            raise NotYetError("importances need holes that more than one value was built in")
+        return found
 
 
 def _complete(study: optuna.Study) -> list[FrozenTrial]:
@@ -106,28 +120,20 @@ def _points(trials: Sequence[Trial]) -> dict[str, Any]:
 
 
 def importances(material: Material) -> Sequence[Chart]:
-    """Draw how much each hole mattered."""
-    order = _by_importance(material)
-    figure: Chart = optuna.visualization.plot_param_importances(material.study, params=order[: 2 * MOST_HOLES])
-    figure.update_layout(height=120 + 26 * min(len(order), 2 * MOST_HOLES), title=None, showlegend=False)
-    longest = max(figure.data[0].x)
-    figure.update_xaxes(range=[0, longest * 1.15])  # room for the figure behind the longest bar
-    return [figure.update_xaxes(title="importance").update_yaxes(title=None, ticksuffix=" ")]
-
-
-def _by_importance(material: Material) -> list[str]:
-    _need(material.scores, 2, "importances need at least")
-    if len(set(material.scores)) == 1:
-        raise NotYetError("importances need complete trials of different accuracy; all have the same")
-    importances = optuna.importance.get_param_importances(material.study)
-    if not importances:
-        raise NotYetError("importances need holes that more than one value was built in")
-    return list(importances)
+    """Draw how much each hole mattered, as Optuna's own figure does, which copies all trials for every hole."""
+    most = dict(list(material.importances.items())[: 2 * MOST_HOLES])
+    names, shares = list(most)[::-1], list(most.values())[::-1]
+    figure = new_chart()
+    texts = [f"{share:.2f}" if share >= 0.01 else "<0.01" for share in shares]  # noqa: PLR2004 (two digits)
+    figure.add_bar(y=names, x=shares, text=texts, textposition="outside", orientation="h", cliponaxis=False)
+    figure.update_layout(height=120 + 26 * len(most))
+    figure.update_xaxes(title="importance", range=[0, shares[-1] * 1.15])  # room for the number behind the longest bar
+    return [figure.update_yaxes(type="category", ticksuffix=" ")]
 
 
 def parallel(material: Material) -> Sequence[Chart]:
     """Draw the networks near the best across the holes that mattered most."""
-    holes = _by_importance(material)[:MOST_HOLES]
+    holes = list(material.importances)[:MOST_HOLES]
     lowest, _ = _zoom(material.scores)
     good = in_memory((trial for trial in _complete(material.study) if trial.values[0] >= lowest), "good")
     figure: Chart = optuna.visualization.plot_parallel_coordinate(good, params=holes, target_name="accuracy (%)")
@@ -139,7 +145,7 @@ def parallel(material: Material) -> Sequence[Chart]:
 
 def slices(material: Material) -> Sequence[Chart]:
     """Draw accuracy over each of the holes that mattered most."""
-    holes = _by_importance(material)[:MOST_HOLES]
+    holes = list(material.importances)[:MOST_HOLES]
     zoom = _zoom(material.scores)
     return [_slice(material.study, hole, zoom) for hole in holes]
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from cnnsearch.report import charts
 from cnnsearch.report.charts import Material, NotYetError
 from cnnsearch.report.plots import Chart
+from cnnsearch.trials import quiet
 
 
 class Figure(NamedTuple):
@@ -30,7 +31,7 @@ class Drawn(NamedTuple):
 def draw(figure: Figure, material: Material) -> Drawn:
     """Draw a figure; whatever goes wrong becomes the reason that is shown in its place."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet():
             warnings.simplefilter("ignore")  # Optuna marks some plots as experimental
             return Drawn(figure.title, figure.caption, figure.draw(material))
     except NotYetError as missing:

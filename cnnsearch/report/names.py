@@ -2,8 +2,12 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from html import escape
 from typing import NamedTuple
+
+from cnnsearch.events import Scalar
+from cnnsearch.history import Run, Trial
 
 
 class _Path(NamedTuple):
@@ -45,3 +49,21 @@ def _without_shared_number(paths: dict[str, _Path]) -> dict[str, _Path]:
     if len({path.numbers[0] for path in paths.values() if path.numbers}) != 1:
         return paths
     return {name: path._replace(numbers=path.numbers[1:]) for name, path in paths.items()}
+
+
+def readable(run: Run, names: Mapping[str, str]) -> Run:
+    """Give the run with its holes and options named as figures show them; plotly reads tags in texts, hence escaped."""
+    return run._replace(trials=tuple(_renamed(trial, names) for trial in run.trials))
+
+
+def _renamed(trial: Trial, names: Mapping[str, str]) -> Trial:
+    built = {escape(names[name]): _plain(value) for name, value in trial.built.items()}
+    return trial.model_copy(update={"built": built})
+
+
+def _plain(value: Scalar) -> Scalar:
+    """Write an option as words: kernel_size 2 for {"kernel_size": 2}."""
+    if not isinstance(value, str):
+        return value
+    is_object = value.startswith("{") and value != "{}"
+    return escape(re.sub(r'[{}"]|:(?= )', "", value) if is_object else value)

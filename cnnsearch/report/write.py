@@ -7,7 +7,7 @@ from cnnsearch.files import write_whole
 from cnnsearch.history import Run, read
 from cnnsearch.report.charts import Material
 from cnnsearch.report.figures import FIGURES, draw
-from cnnsearch.report.names import short_names
+from cnnsearch.report.names import readable, short_names
 from cnnsearch.report.page import page
 
 PAGE = "report.html"
@@ -23,5 +23,6 @@ def write_report(folder: Path) -> Path:
 def as_page(run: Run) -> str:
     """Turn a run into the text of its page."""
     names = short_names(sorted({name for trial in run.trials for name in trial.built}))
-    material = Material(run, trials.study(run, scale=100, names=names))
+    shown = readable(run, names)
+    material = Material(shown, trials.study(shown, scale=100))
     return page(run, [draw(figure, material) for figure in FIGURES], names)

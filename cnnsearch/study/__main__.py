@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from cnnsearch.errors import CnnsearchError, InvalidSpecError
 from cnnsearch.imports import import_kinds
-from cnnsearch.plan import Plan
+from cnnsearch.plan import Plan, imports_of
 from cnnsearch.study.flags import Command, read_command
 
 FALLBACK = (
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command line; give the exit status: 0 done, 1 nothing found, 2 bad input, 130 or 143 interrupted."""
     try:
         command = read_command(arguments)
-        import_kinds(_imports(command))
+        import_kinds(imports_of(command.plan))
         if command.dry_run:
             return _dry_run(Plan.model_validate(command.plan))
         return _study(command)
@@ -33,13 +33,8 @@ def main(arguments: Sequence[str]) -> int:
         return 1
 
 
-def _imports(command: Command) -> Sequence[str]:
-    given = command.plan.get("imports") if isinstance(command.plan, dict) else None
-    return [name for name in given if isinstance(name, str)] if isinstance(given, list) else []
-
-
 def _dry_run(plan: Plan) -> int:
-    from cnnsearch.study.dry_run import describe
+    from cnnsearch.preview import describe
 
     for line in describe(plan):
         print(line)
@@ -47,21 +42,20 @@ def _dry_run(plan: Plan) -> int:
 
 
 def _study(command: Command) -> int:
+    signals = _Signals()
     plan = Plan.model_validate(command.plan)  # a bad plan is refused before anything is downloaded
     notice = ""
-    if not command.names_dataset and not _has_mnist(plan):
-        plan, notice = Plan.model_validate({**command.plan, "dataset": "digits"}), FALLBACK
-        print(f"\n*** {notice} ***\n", file=sys.stderr)
-    from cnnsearch.study.conduct import search
-    from cnnsearch.study.ending import show
-
-    signals = _Signals()
     try:
-        run = search(plan, notice=notice)
+        if not command.names_dataset and not _has_mnist(plan):
+            plan, notice = Plan.model_validate({**command.plan, "dataset": "digits"}), FALLBACK
+            print(f"\n*** {notice} ***\n", file=sys.stderr)
+        from cnnsearch.study.conduct import search
+        from cnnsearch.study.ending import show
+
+        return show(search(plan, notice=notice), notice)
     except KeyboardInterrupt:
         print(f"\nstopped; {plan.folder} keeps what is done. Go on with the same command.", file=sys.stderr)
         return 128 + signals.received
-    return show(run, notice)
 
 
 def _has_mnist(plan: Plan) -> bool:
@@ -81,13 +75,14 @@ class _Signals:
 
     def __init__(self) -> None:
         self.received = signal.SIGINT
-        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), self._hear)
+        self._heard = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        for number in self._heard:
+            signal.signal(number, self._hear)
 
     def _hear(self, number: int, frame: FrameType | None) -> NoReturn:
         _ = frame
-        signal.signal(number, signal.SIG_DFL)
+        for each in self._heard:
+            signal.signal(each, signal.SIG_DFL)
         self.received = signal.Signals(number)
         raise KeyboardInterrupt
 

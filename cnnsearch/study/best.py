@@ -4,10 +4,11 @@ A worker writes a trial's weights to `weights/` before it says that it is done. 
 then removed; so whenever a study is opened again, the best trial's weights are in one of the two.
 """
 
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from cnnsearch.files import whole, write_whole
+from cnnsearch.files import remove_drafts, whole, write_whole
 from cnnsearch.network import Network
 
 BEST = "best"
@@ -36,3 +37,10 @@ def drop(folder: Path, trial: int) -> None:
     """Remove weights that nobody will ask for."""
     with suppress(FileNotFoundError):
         weights_of(folder, trial).unlink()
+
+
+def tidy(folder: Path) -> None:
+    """Remove what an invocation that was killed left behind; the best network's files must be in place."""
+    shutil.rmtree(folder / "weights", ignore_errors=True)
+    for each in (folder, folder / BEST):
+        remove_drafts(each)

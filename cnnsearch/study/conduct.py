@@ -6,7 +6,6 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from cnnsearch import history
 from cnnsearch.datasets import data_root
@@ -17,17 +16,14 @@ from cnnsearch.events import Closed, CloseState, Opened
 from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.files import write_whole
-from cnnsearch.history import Run
+from cnnsearch.history import PLAN, Run
 from cnnsearch.imports import import_kinds
 from cnnsearch.plan import Plan, decisive, differences
 from cnnsearch.record import Record, own
-from cnnsearch.study.best import publish
+from cnnsearch.study.best import publish, tidy
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.screen import Screen
 from cnnsearch.study.summary import summarize, versions, write_summary
-from cnnsearch.text import Plain
-
-PLAN = "plan.json"
 
 
 def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
@@ -48,12 +44,15 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
         ledger = Ledger(run, plan)
         if ledger.best:
             publish(folder, ledger.best.trial, ledger.best.network)
+        tidy(folder)
+        notice = notice or run.notice
         save = _saver(plan, ledger, notice)
         if ledger.counted >= plan.budget.trials and not ledger.unfinished:
             screen.say(f"{folder} has its {plan.budget.trials} trials already; --trials N asks for more")
-            if run.state == "running":  # an earlier invocation was killed after its last trial
+            if run.state in {"running", "interrupted"}:  # an earlier invocation was killed after its last trial
+                record.append(_opened(notice))
                 record.append(Closed(state="complete"))
-                save("complete")
+            save(history.read(folder).state)
         else:
             _train(plan, record, ledger, screen, save, notice)
     return _finish(folder)
@@ -66,7 +65,7 @@ def _train(
     devices = slots(plan.executor.workers, plan.executor.device)
     prepare(plan.dataset, root)
     (folder / "weights").mkdir(exist_ok=True)
-    record.append(Opened(host=socket.gethostname(), pid=os.getpid(), versions=versions(), notice=notice))
+    record.append(_opened(notice))
     save("running")
     state: CloseState = "interrupted"
     setup = Setup(plan.dataset, root, plan.imports)
@@ -76,6 +75,10 @@ def _train(
     finally:
         record.append(Closed(state=state))
         save(state)
+
+
+def _opened(notice: str) -> Opened:
+    return Opened(host=socket.gethostname(), pid=os.getpid(), versions=versions(), notice=notice)
 
 
 def _search(
@@ -96,10 +99,9 @@ def _search(
 def _keep_plan(folder: Path, plan: Plan) -> None:
     """Write the plan down at the first time; later refuse one that would make the results incomparable."""
     path = folder / PLAN
-    now: Plain = plan.stored()
+    now = plan.stored()
     if path.exists():
-        before = cast("dict[str, Plain]", json.loads(path.read_bytes()))
-        changes = list(differences(decisive(before), decisive(now)))
+        changes = list(differences(decisive(history.plan_of(folder)), decisive(now)))
         if changes:
             listed = "\n".join(f"  {change}" for change in changes)
             law = f"{folder} was made by another plan, and results of two plans cannot be compared"

@@ -32,7 +32,7 @@ def show(run: Run, notice: str) -> int:
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = 120  # a file or pipe has no width of its own
-    if notice:
+    if notice := notice or run.notice:
         console.print(f"*** {notice} ***", style="bold red", markup=False)
     if run.ranked:
         console.print(table_of(run))

@@ -6,13 +6,15 @@ may hold a hole takes one: `--recipe.learning-rate '{float: [0.001, 0.1], log: t
 
 import argparse
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from cnnsearch.errors import InvalidSpecError
+from cnnsearch.defaults import DEFAULTS
+from cnnsearch.errors import Fault, InvalidSpecError
 from cnnsearch.plan import Plan, read_plain_plan, with_start_networks
 from cnnsearch.recipe import Recipe
 from cnnsearch.text import Plain, read_yaml
@@ -39,7 +41,10 @@ class Command(NamedTuple):
 
 def read_command(arguments: Sequence[str]) -> Command:
     """Read the command line; raise InvalidSpecError where a file or value cannot be read."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        parser.error(_unknown(unknown[0], parser))
     plan: dict[str, Plain] = read_plain_plan(Path(given.plan)) if given.plan else {}
     if isinstance(plan, dict):  # pyright: ignore[reportUnnecessaryIsInstance] (a file may hold anything)
         for path, text in vars(given).items():
@@ -52,6 +57,7 @@ def read_command(arguments: Sequence[str]) -> Command:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m cnnsearch.study",
+        usage="%(prog)s [PLAN.yaml] [--dry-run] [flags]",
         description="Search for the best small convolutional network. The same command again continues the same study.",
         epilog="A value is one YAML value; a field of space or recipe may hold a hole: '{choice: [...]}', "
         "'{int: [low, high]}', '{float: [low, high], log: true}'.",
@@ -63,8 +69,17 @@ def _parser() -> argparse.ArgumentParser:
         names = [f"--{path.replace('_', '-')}"]
         names[:0] = [SHORT[path]] if path in SHORT else []
         action = "append" if path in SEVERAL else "store"
-        parser.add_argument(*names, dest=path, action=action, metavar=_metavar(path), help=_help(field))
+        parser.add_argument(*names, dest=path, action=action, metavar=_metavar(path), help=_help(path, field))
     return parser
+
+
+def _unknown(argument: str, parser: argparse.ArgumentParser) -> str:
+    if not argument.startswith("-"):
+        return f"{argument!r} is one plan too many; give one file"
+    flags = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001 (no public list)
+    flag = argument.partition("=")[0]
+    near = get_close_matches(flag, flags, n=1, cutoff=0.5)
+    return f"there is no flag {flag}; {f'perhaps you meant {near[0]}' if near else '--help lists all flags'}"
 
 
 def _leaves(word: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -80,11 +95,17 @@ def _metavar(path: str) -> str:
     return {"start": "NETWORK.json", "imports": "MODULE"}.get(path, path.rpartition(".")[2].upper())
 
 
-def _help(field: FieldInfo) -> str:
+def _help(path: str, field: FieldInfo) -> str:
     text = " ".join((field.description or "").split()).replace("%", "%%")
     default = field.get_default(call_default_factory=False)
+    if any(_stands(path.split("."), plan) for plan in DEFAULTS.values()):
+        return f"{text} (default: follows from the data set)"
     simple = isinstance(default, int | float | str) and not isinstance(default, bool)
     return f"{text} (default: {default})" if simple else text
+
+
+def _stands(path: list[str], plan: Plain) -> bool:
+    return not path or (isinstance(plan, dict) and path[0] in plan and _stands(path[1:], plan[path[0]]))
 
 
 def _value(path: str, text: Any) -> Plain:  # noqa: ANN401 (argparse gives text, or a list of it)
@@ -93,7 +114,8 @@ def _value(path: str, text: Any) -> Plain:  # noqa: ANN401 (argparse gives text,
     try:
         return read_yaml(text)
     except InvalidSpecError as error:
-        raise error.under(f"--{path.replace('_', '-')}") from None
+        flag = f"--{path.replace('_', '-')}"
+        raise InvalidSpecError(tuple(Fault(flag, str(fault)) for fault in error.faults)) from None
 
 
 def _put(plan: dict[str, Plain], path: list[str], value: Plain) -> None:

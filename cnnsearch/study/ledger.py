@@ -32,8 +32,11 @@ class Ledger:
         self.states = Counter(trial.state for trial in run.trials)
         self.seen: dict[str, int] = {}
         """By fingerprint the trial that had this candidate first."""
+        self.drawn: set[str] = set()
+        """Fingerprints of what came from the space: a start network may lie outside of it."""
+        self._start_networks = len(plan.start)
         for trial in run.trials:
-            self.seen.setdefault(trial.fingerprint, trial.number)
+            self.know(trial.number, trial.fingerprint)
         self.rungs: dict[int, dict[int, float]] = defaultdict(dict)
         """By epoch and trial the validation accuracy."""
         for trial in run.trials:
@@ -46,6 +49,17 @@ class Ledger:
             assert trial.score is not None
             self.best = Best(trial.number, trial.score, trial.parameters, trial.macs, trial.network)
         self.seconds_before = run.seconds
+
+    def know(self, trial: int, fingerprint: str) -> None:
+        """Remember who had a candidate first."""
+        self.seen.setdefault(fingerprint, trial)
+        if trial >= self._start_networks:
+            self.drawn.add(fingerprint)
+
+    def forget_epochs(self, trial: int, first: int) -> None:
+        """Forget what an earlier attempt told from an epoch on: the one that runs now tells it again."""
+        for epoch in [epoch for epoch in self.rungs if epoch >= first]:
+            self.rungs[epoch].pop(trial, None)
 
     @property
     def counted(self) -> int:

@@ -55,6 +55,8 @@ class Search:
         """By trial the later ones that drew the same while it was still in training."""
         self.deadline = time.monotonic() + 60 * plan.budget.minutes if plan.budget.minutes else None
         self.asked_in_vain = 0
+        self.unbuildable = 0
+        """Proposals for the next trial that exceeded the library's own limits."""
         self.bugs_in_a_row = 0
         self.all_candidates = count_candidates(plan.searched, plan.recipe_tree)
 
@@ -84,11 +86,7 @@ class Search:
         """Go on with the candidates that an earlier invocation left without a last word."""
         for trial in self.ledger.unfinished:
             candidate = Candidate(trial.network, trial.recipe, trial.asked, trial.built)
-            first = self.ledger.seen[trial.fingerprint]
-            if first == trial.number:
-                self.waiting.append(Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0))
-            else:
-                self._answer_from_record(trial.number, candidate, first)
+            self._place(Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0))
 
     def _end(self) -> CloseState | None:
         """Say why nothing more is asked; None while something is."""
@@ -98,7 +96,7 @@ class Search:
             return None
         if self.ledger.counted + len(self.live) >= self.plan.budget.trials:
             return "complete"
-        if self.all_candidates is not None and len(self.ledger.seen) >= self.all_candidates:
+        if self.all_candidates is not None and len(self.ledger.drawn) >= self.all_candidates:
             return "exhausted"
         return "no_new_candidate" if self.asked_in_vain >= MOST_ASKS_IN_VAIN else None
 
@@ -113,22 +111,26 @@ class Search:
         number = self.ledger.next_trial
         candidate = self._start_network(number)
         try:
-            candidate = candidate or self.proposer.propose(number)
+            candidate = candidate or self.proposer.propose(number, self.unbuildable)
         except InvalidSpecError as error:  # fits, but exceeds the library's own limits
             self.proposer.forget(number)
             self.asked_in_vain += 1
+            self.unbuildable += 1
             self.screen.say(f"turned away: {error}")
             return
+        self.unbuildable = 0
         self.ledger.next_trial += 1
-        self._consider(number, candidate)
+        self.ledger.know(number, candidate.fingerprint)
+        self._note(number, candidate)
+        self._place(Live(number, candidate, attempts=0, deaths=0, since=0.0))
 
     def _start_network(self, number: int) -> Candidate | None:
         return self.plan.start_with(self.plan.start[number]) if number < len(self.plan.start) else None
 
-    def _consider(self, number: int, candidate: Candidate) -> None:
-        """Train it, unless it is known already or over a limit."""
-        first = self.ledger.seen.setdefault(candidate.fingerprint, number)
-        self._note(number, candidate)
+    def _place(self, live: Live) -> None:
+        """Let it wait for a worker, unless it is known already or over a limit."""
+        number, candidate = live.trial, live.candidate
+        first = self.ledger.seen[candidate.fingerprint]
         excess = {name: over for name, over in self.plan.limits.excess(candidate.network.cost).items() if over > 0}
         if first != number:
             self.asked_in_vain += 1
@@ -140,7 +142,7 @@ class Search:
             self._finish(number, candidate, "turned_away", law)
         else:
             self.asked_in_vain = 0
-            self._submit(Live(number, candidate, attempts=0, deaths=0, since=0.0))
+            self.waiting.append(live)
 
     def _note(self, number: int, candidate: Candidate) -> None:
         cost = candidate.network.cost
@@ -199,12 +201,12 @@ class Search:
             self._hear_died(event)
 
     def _hear_epoch(self, epoch: Epoch) -> None:
+        self.ledger.forget_epochs(epoch.trial, epoch.epoch)
         others = self.ledger.rungs[epoch.epoch]
         score = epoch.validation_accuracy
         candidate = self.live[epoch.trial].candidate
         if epoch.epoch in _rungs(self.plan, candidate):  # answered before anything else: the worker waits
-            earlier = [other for trial, other in others.items() if trial != epoch.trial]
-            answer = self.executor.go if goes_on(self.plan.pruner, score, earlier) else self.executor.stop
+            answer = self.executor.go if goes_on(self.plan.pruner, score, others.values()) else self.executor.stop
             answer(epoch.trial)
         others[epoch.trial] = score
         self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))

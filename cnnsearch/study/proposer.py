@@ -1,7 +1,7 @@
 """What is asked of Optuna, and what is it told? The only file that opens Optuna's storage.
 
-The record is the truth. The sampler asks and learns in memory, from a study rebuilt from the record; each finished trial
-is added whole to the storage, for other tools to look at. Asked through a SQLite storage, every parameter was a
+The record is the truth. The sampler asks and learns in memory, from a study rebuilt from the record; each finished
+trial is added whole to the storage, for other tools to look at. Asked through a SQLite storage, every parameter was a
 transaction of its own, and a candidate of 20 parameters took as long as 20 of them.
 
 - Every hole is asked in every trial under its name, as an option's index, so that all trials share all parameters.
@@ -13,15 +13,19 @@ transaction of its own, and a candidate of 20 parameters took as long as 20 of t
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import URL
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import SQLAlchemyError
 
+from cnnsearch.errors import RunError
 from cnnsearch.holes import Hole, Real
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.study.outcome import Outcome
@@ -42,25 +46,40 @@ class Proposer:
     """Proposes candidates and learns how they did."""
 
     def __init__(self, plan: Plan, folder: Path, known: Iterable[Outcome]) -> None:
-        """Learn what is `known` from the record, and make the storage say the same."""
+        """Learn what is `known` from the record, and make the storage say the same.
+
+        Raises RunError when the storage cannot be reached, or tells of trials that the record does not know.
+        """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._plan = plan
         self._sampler = _sampler(plan)
         self._study = optuna.create_study(sampler=self._sampler, direction="maximize")
-        url = plan.storage or URL.create("sqlite", database=str(folder / "storage.sqlite3")).render_as_string()
-        self._stored = optuna.create_study(
-            storage=url, study_name=plan.run_name, direction="maximize", load_if_exists=True
-        )
+        own = URL.create("sqlite", database=str(folder / "storage.sqlite3"))
+        self._url = make_url(plan.storage) if plan.storage else own
         self._live: dict[int, optuna.Trial] = {}
-        stored = {trial.user_attrs.get(TRIAL) for trial in self._stored.get_trials(deepcopy=False)}
-        for outcome in known:
+        with _reaching(self._url):
+            self._stored = optuna.create_study(
+                storage=self._url.render_as_string(hide_password=False),
+                study_name=plan.run_name,
+                direction="maximize",
+                load_if_exists=True,
+            )
+            stored = {trial.user_attrs.get(TRIAL) for trial in self._stored.get_trials(deepcopy=False)}
+        outcomes = {outcome.trial: outcome for outcome in known}
+        if strange := stored - outcomes.keys():
+            law = f"has {len(strange)} trials of a study {plan.run_name!r} that {folder} knows nothing of"
+            raise RunError(f"storage {_shown(self._url)} {law}; take another --storage or --name")
+        for outcome in outcomes.values():
             self._learn(outcome)
             if outcome.trial not in stored:
                 self._store(outcome)
 
-    def propose(self, trial: int) -> Candidate:
-        """Draw the candidate of this number; raise InvalidSpecError where it exceeds the library's own limits."""
-        _seed(self._sampler, seed_of(self._plan.seed, trial, "sampler"))
+    def propose(self, trial: int, attempt: int = 0) -> Candidate:
+        """Draw the candidate of this number; raise InvalidSpecError where it exceeds the library's own limits.
+
+        `attempt` changes what is drawn: after such an error the same number is asked for again.
+        """
+        _seed(self._sampler, seed_of(self._plan.seed, trial, f"sampler {attempt}"))
         asked = self._live[trial] = self._study.ask()
         return self._plan.draw(lambda hole: _suggest(asked, hole))
 
@@ -88,7 +107,8 @@ class Proposer:
 
     def _store(self, outcome: Outcome) -> None:
         if outcome.asked:
-            self._stored.add_trial(self._frozen(outcome))
+            with _reaching(self._url):
+                self._stored.add_trial(self._frozen(outcome))
 
     def _frozen(self, outcome: Outcome) -> FrozenTrial:
         state = _state(outcome)
@@ -101,6 +121,22 @@ class Proposer:
             intermediate_values=dict(outcome.accuracies),
             constraints=_constraints(outcome),
         )
+
+
+@contextmanager
+def _reaching(url: URL) -> Generator[None]:
+    """Turn whatever a database says into an error that names it, without its password."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+        reason = str(error.__cause__ or error).partition("\n")[0]
+        law = f"storage {_shown(url)} cannot be used ({reason})"
+        way_out = "nothing is lost: the same command makes it again from the record, there or at another --storage"
+        raise RunError(f"{law}; {way_out}") from None
+
+
+def _shown(url: URL) -> str:
+    return url.set(query={}).render_as_string(hide_password=True)
 
 
 def _state(outcome: Outcome) -> TrialState:

@@ -7,42 +7,69 @@ from statistics import mean
 
 from cnnsearch.devices import slots
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.holes import count_fillings
+from cnnsearch.holes import Real, count_fillings
+from cnnsearch.network import Network
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.size import size
 from cnnsearch.space import uniformly
-from cnnsearch.study.speed import recall
+from cnnsearch.speed import recall
 
 DRAWS = 10
 
 
 def describe(plan: Plan) -> Iterator[str]:
     """Give the lines of a dry run."""
+    facts, budget = plan.facts, plan.budget
     devices = slots(plan.executor.workers, plan.executor.device)
     limits = ", ".join(f"{name} {most:,}" for name, most in plan.limits.model_dump(exclude_none=True).items())
     yield f"run       {plan.folder}"
-    yield f"data      {plan.dataset}: {plan.facts.train_images:,} training images, {plan.facts.validation_images:,} for validation"
-    yield f"budget    {plan.budget.trials} trials{f', {plan.budget.minutes} minutes' if plan.budget.minutes else ''}"
+    yield f"data      {facts.name}: {facts.train_images:,} training images, {facts.validation_images:,} for validation"
+    yield f"budget    {budget.trials} trials{f', {budget.minutes} minutes' if budget.minutes else ''}"
     yield f"limits    {limits or 'none'}"
-    yield f"sampler   {plan.sampler.kind}; stopping: {plan.pruner.kind} after epochs {list(plan.pruner.rungs)}"
+    yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan)}"
     yield f"workers   {len(devices)}: {', '.join(devices)}"
     yield f"space     {size(plan.searched)}"
     yield f"recipe    {_recipe(plan)}"
+    if plan.start:
+        yield "\ntried first:"
+    for network in plan.start:
+        yield f"  {priced(network)}{_over(plan, network)}"
     drawn = list(_draws(plan))
     yield f"\n{len(drawn)} networks drawn uniformly:"
     for candidate in drawn:
-        cost = candidate.network.cost
-        over = ", over a limit" if any(excess > 0 for excess in plan.limits.excess(cost).values()) else ""
-        yield (
-            f"  {cost.parameters:>9,} parameters {cost.macs:>12,} multiply-adds {cost.activation_bytes:>10,} bytes of maps"
-            f"  {candidate.network}{over}"
-        )
+        yield f"  {priced(candidate.network)}{_over(plan, candidate.network)}"
     yield f"\nforecast  {_forecast(plan, drawn, devices)}"
 
 
+def priced(network: Network) -> str:
+    """Write a network with its costs in a line of a list."""
+    cost = network.cost
+    return (
+        f"{cost.parameters:>9,} parameters {cost.macs:>12,} multiply-adds {cost.activation_bytes:>10,} bytes of maps"
+        f"  {network}"
+    )
+
+
+def _stopping(plan: Plan) -> str:
+    epochs = ", ".join(str(rung) for rung in plan.pruner.rungs)
+    return plan.pruner.kind if plan.pruner.kind == "none" else f"{plan.pruner.kind} after epoch {epochs}"
+
+
+def _over(plan: Plan, network: Network) -> str:
+    over = [name for name, excess in plan.limits.excess(network.cost).items() if excess > 0]
+    return f", over the limit of {', '.join(over)}" if over else ""
+
+
 def _recipe(plan: Plan) -> str:
-    open_fields = [hole.name.removeprefix("recipe.") for hole in plan.holes if hole.name.startswith("recipe.")]
-    return f"{count_fillings(plan.recipe_tree):,} recipes; open: {', '.join(open_fields)}" if open_fields else "fixed"
+    holes = [hole for hole in plan.holes if hole.name.startswith("recipe.")]
+    reals = [hole.name.removeprefix("recipe.") for hole in holes if isinstance(hole, Real)]
+    if not holes:
+        return "fixed"
+    count = count_fillings(plan.recipe_tree)
+    endless = f"any value of {', '.join(reals)}"
+    if not reals:
+        return f"{count:,} recipes"
+    return endless if count == 1 else f"{count:,} recipes, times {endless}"
 
 
 def _draws(plan: Plan) -> Iterator[Candidate]:
@@ -56,7 +83,7 @@ def _draws(plan: Plan) -> Iterator[Candidate]:
 
 def _forecast(plan: Plan, drawn: list[Candidate], devices: tuple[str, ...]) -> str:
     speed = recall(devices[0])
-    allowed = [c for c in drawn if all(excess <= 0 for excess in plan.limits.excess(c.network.cost).values())]
+    allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
     if speed is None or not allowed:
         return "unknown until the first run"
     epochs = mean(candidate.recipe.epochs for candidate in allowed) * speed.share_trained

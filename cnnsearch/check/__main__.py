@@ -1,0 +1,71 @@
+"""`python -m cnnsearch.check FILE`: what is this file, or what is wrong in it? Nothing imports this file."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnnsearch.check.describe import describe
+from cnnsearch.check.reading import RefusedError, read
+from cnnsearch.errors import CnnsearchError
+from cnnsearch.files import write_whole
+from cnnsearch.imports import import_kinds
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command line; give the exit status: 0 fine, 2 something is wrong in the file."""
+    given = _given(arguments)
+    try:
+        if given.write_schemas:
+            import_kinds(given.imports)
+            _write_schemas(given.write_schemas)
+        if given.file:
+            for line in describe(read(given.file, given.imports)):
+                print(line)
+    except (RefusedError, CnnsearchError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+class _Given(argparse.Namespace):
+    file: Path | None
+    imports: list[str]
+    write_schemas: Path | None
+
+
+def _given(arguments: Sequence[str]) -> _Given:
+    parser = argparse.ArgumentParser(
+        prog="python -m cnnsearch.check",
+        description="Say what a network, space or plan file (JSON or YAML) is, or what is wrong in it.",
+        epilog="A file with one of input, blocks, head, classes at its top is a network, or with holes a space; "
+        "any other is a plan.",
+    )
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="what to check")
+    parser.add_argument(
+        "--import", dest="imports", action="append", default=[], metavar="MODULE",
+        help="a module of one's own that registers kinds of blocks; may be given several times",
+    )  # fmt: skip
+    parser.add_argument(
+        "--write-schemas", type=Path, metavar="FOLDER",
+        help="write network.schema.json and plan.schema.json for editors, with the kinds of blocks imported",
+    )  # fmt: skip
+    given = parser.parse_args(arguments, namespace=_Given())
+    if not (given.file or given.write_schemas):
+        parser.error("what is to be checked? give a FILE, or --write-schemas FOLDER")
+    return given
+
+
+def _write_schemas(folder: Path) -> None:
+    from cnnsearch.schema import network_schema, plan_schema
+
+    for name, schema in (("network", network_schema()), ("plan", plan_schema())):
+        path = folder / f"{name}.schema.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(schema, indent=2) + "\n")
+        print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

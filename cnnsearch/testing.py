@@ -1,0 +1,283 @@
+"""Which laws must a kind of block keep? For the tests of those who write one.
+
+    from cnnsearch.testing import check_kind
+
+    def test_my_block_keeps_the_laws():
+        check_kind(MyBlock)
+
+The networks are made by hypothesis from the kind's own fields, so a new field is tested the day it exists. Needs the
+extra `cnnsearch[test]`.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, cast
+
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from pydantic_core import PydanticCustomError
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cnnsearch.blocks import Block
+from cnnsearch.flow import Flow, Row, Sum, first_sight
+from cnnsearch.module import build, make_layer
+from cnnsearch.network import Head, Network, read_block, through
+from cnnsearch.shapes import MisfitError, Shape
+from cnnsearch.space import Space
+from cnnsearch.text import Plain
+from cnnsearch.word import Word
+
+SMALL = 6  # no number of a made network is larger, so that building and training one takes milliseconds
+LARGEST_IMAGE = 20
+
+# Making networks
+
+
+@cache
+def words(word: type[Word], most: int = SMALL) -> st.SearchStrategy[Plain]:
+    """Make plain data for a word from its JSON Schema: every field, each left out or anything that it allows alone."""
+    schema = word.model_json_schema()
+    return _values(schema, schema.get("$defs", {}), most)
+
+
+def _values(schema: dict[str, Any], known: dict[str, Any], most: int) -> st.SearchStrategy[Plain]:
+    if "$ref" in schema:
+        return _values(known[schema["$ref"].rpartition("/")[2]], known, most)
+    if "anyOf" in schema:
+        return st.one_of([_values(option, known, most) for option in schema["anyOf"]])
+    if "const" in schema or "enum" in schema:
+        return st.sampled_from(schema.get("enum") or [schema["const"]])
+    return _OF_TYPE[schema["type"]](schema, known, most)
+
+
+def _integers(schema: dict[str, Any], _: dict[str, Any], most: int) -> st.SearchStrategy[Plain]:
+    low = schema.get("minimum", 0)
+    return st.integers(low, max(low, min(schema.get("maximum", most), most)))
+
+
+def _numbers(schema: dict[str, Any], _: dict[str, Any], most: int) -> st.SearchStrategy[Plain]:
+    low, high = (schema.get(f"{end}imum", schema.get(f"exclusive{end.title()}imum")) for end in ("min", "max"))
+    return st.floats(
+        0 if low is None else low, most if high is None else high,
+        exclude_min="exclusiveMinimum" in schema, exclude_max="exclusiveMaximum" in schema, width=32,
+    )  # fmt: skip
+
+
+def _arrays(schema: dict[str, Any], known: dict[str, Any], most: int) -> st.SearchStrategy[Plain]:
+    low = schema.get("minItems", 0)
+    return st.lists(_values(schema["items"], known, most), min_size=low, max_size=schema.get("maxItems", low + 2))
+
+
+def _objects(schema: dict[str, Any], known: dict[str, Any], most: int) -> st.SearchStrategy[Plain]:
+    fields = {name: _values(field, known, most) for name, field in schema["properties"].items()}
+    must = {*schema.get("required", ()), *fields} & {*schema.get("required", ()), "kind"}
+    return st.fixed_dictionaries(
+        {name: fields[name] for name in must},
+        optional={name: field for name, field in fields.items() if name not in must},
+    )
+
+
+_Maker = Callable[[dict[str, Any], dict[str, Any], int], st.SearchStrategy[Plain]]
+_OF_TYPE: dict[str, _Maker] = {
+    "integer": _integers,
+    "number": _numbers,
+    "array": _arrays,
+    "object": _objects,
+    "boolean": lambda *_: st.booleans(),
+    "string": lambda *_: st.text(max_size=SMALL),
+    "null": lambda *_: st.none(),
+}
+
+shapes = st.builds(
+    Shape, st.integers(1, SMALL), st.integers(1, LARGEST_IMAGE), st.integers(1, LARGEST_IMAGE)
+)  # fmt: skip
+
+
+@st.composite
+def blocks(draw: st.DrawFn, *kinds: type[Block]) -> Block:
+    """Make a block of one of these kinds that keeps its own laws between fields; it need not fit any map."""
+    data = draw(st.one_of([words(kind) for kind in kinds]))
+    try:
+        return cast("Block", read_block(data))
+    except PydanticCustomError:
+        assume(condition=False)
+        raise
+
+
+@st.composite
+def networks(draw: st.DrawFn, *kinds: type[Block], head: bool = True) -> Network:
+    """Make a network of such blocks; of three that are made, those that do not fit where they stand are left out."""
+    image = draw(shapes)
+    sight = first_sight(image)
+    fitting: list[Block] = []
+    for block in draw(st.lists(blocks(*kinds), min_size=1, max_size=3)):
+        try:
+            _, sight = through(block, sight, "")
+        except MisfitError:
+            continue
+        fitting.append(block)
+    assume(fitting)
+    chosen = draw(words(Head)) if head else {}
+    return Network.model_validate(
+        {"input": image._asdict(), "blocks": fitting, "head": chosen, "classes": draw(st.integers(2, SMALL))}
+    )
+
+
+# The laws
+
+
+def promised_shapes_are_those_of_torch(network: Network) -> None:
+    """Every map of the module has the size that was promised for it; nothing is computed for that."""
+    seen: dict[str, tuple[int, ...]] = {}
+    module = _on_meta(network)
+    for name, part in module.named_modules():
+        part.register_forward_hook(lambda *hooked, name=name: seen.update({name: tuple(hooked[2].shape)}))
+    with _without_torchs_advice():
+        logits_NK = module(_images_NCHW(network.input.shape, "meta"))
+    assert {row.place: seen[_name(row)] for row in network.layers} == {
+        row.place: (2, *row.shape[: len(seen[_name(row)]) - 1]) for row in network.layers
+    }
+    assert [seen[f"blocks.{number}"] for number in range(len(network.blocks))] == [(2, *s) for s in network.shapes]
+    assert tuple(logits_NK.shape) == (2, network.classes)
+
+
+def learned_numbers_are_those_of_torch(network: Network) -> None:
+    """Every layer has the tensors that were promised, in the order of the data's way, and they add up to the cost."""
+    parts = dict(_on_meta(network).named_modules())
+    promised = {row.place: list(row.tensors) for row in network.layers}
+    assert promised == {row.place: _tensors(parts[_name(row)]) for row in network.layers}
+    keys = [key for key in _on_meta(network).state_dict() if key.endswith(("weight", "bias"))]
+    rows = [row for row in network.layers if row.tensors]
+    assert list(dict.fromkeys(key.rpartition(".")[0] for key in keys)) == [_name(row) for row in rows]
+    count = sum(parameter.numel() for parameter in parts[""].parameters())
+    assert count == network.cost.parameters == sum(row.parameters for row in network.layers)
+    assert network.cost.weight_bytes == 4 * count
+
+
+def multiply_adds_are_those_of_torch(network: Network) -> None:
+    """The multiply-adds are half of what torch's own counter says, and add up to the cost."""
+    module = _on_meta(network)
+    image_NCHW = _images_NCHW(network.input.shape, "meta")[:1]
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), _without_torchs_advice():
+        try:
+            module(image_NCHW)
+        except ValueError:  # without running statistics a batch norm takes no single 1x1 map
+            assume(condition=False)
+    assert counter.get_total_flops() == 2 * network.cost.macs
+    assert network.cost.macs == sum(row.macs for row in network.layers)
+
+
+def what_is_written_is_read_back(network: Network) -> None:
+    """Writing and reading is the identity, with and without defaults, and what it computes stays the same."""
+    for text in (network.to_json(), network.model_dump_json(), network.model_dump_json(indent=2)):
+        again = Network.model_validate_json(text)
+        assert again == network
+        assert again.fingerprint == network.fingerprint
+    assert Network.model_validate(network.model_dump()) == network
+
+
+def every_field_may_hold_a_hole(network: Network) -> None:
+    """A space that leaves every value open finds the network again."""
+    data = network.model_dump(mode="json")
+    space = Space({**data, "blocks": _opened(data["blocks"]), "head": _opened(data["head"])})
+    assert space.draw(lambda hole: getattr(hole, "low", 0)).network == network
+
+
+def it_trains(network: Network) -> None:
+    """A step forward and backward works in training, reaches every learned number and leaves the images alone."""
+    module = build(network).train()
+    images_NCHW = _images_NCHW(network.input.shape, "cpu")
+    before_NCHW = images_NCHW.clone()
+    with _without_torchs_advice():
+        logits_NK = module(images_NCHW)
+    cast("Tensor", nn.functional.cross_entropy(logits_NK, torch.zeros(2, dtype=torch.int64))).backward()
+    assert [name for name, parameter in module.named_parameters() if parameter.grad is None] == []
+    assert torch.equal(images_NCHW, before_NCHW)
+
+
+def promise_or_refusal_is_torchs(block: Block, shape: Shape) -> None:
+    """For any map, the promised shape is the real one, or words and torch both refuse."""
+    real = _real_shape(block.flow(shape), shape)
+    try:
+        _, sight = through(block, first_sight(shape), "")
+    except MisfitError as error:
+        assert real is None or error.field.endswith("inplace"), f"torch makes {real}, but: {error}"
+    else:
+        assert real == sight.shape, f"torch makes {real}, but {sight.shape} was promised"
+
+
+LAWS: tuple[Callable[[Network], None], ...] = (
+    promised_shapes_are_those_of_torch,
+    learned_numbers_are_those_of_torch,
+    multiply_adds_are_those_of_torch,
+    what_is_written_is_read_back,
+    every_field_may_hold_a_hole,
+    it_trains,
+)
+
+
+def check_kind(kind: type[Block], examples: int = 50) -> None:
+    """Hold a registered kind of block to every law, on `examples` networks each; raise AssertionError at the first."""
+    chosen = settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    chosen(given(blocks(kind), shapes)(promise_or_refusal_is_torchs))()
+    for law in LAWS:
+        chosen(given(networks(kind))(law))()
+
+
+def _on_meta(network: Network) -> nn.Module:
+    with torch.device("meta"):
+        return build(network).eval()
+
+
+def _images_NCHW(shape: Shape, device: str) -> Tensor:  # noqa: N802 (the axes of what it gives)
+    return torch.ones((2, *shape), device=device)
+
+
+def _name(row: Row) -> str:
+    return row.place.replace("[", ".").replace("]", "")
+
+
+def _tensors(part: nn.Module) -> list[tuple[int, ...]]:
+    return [tuple(tensor.shape) for tensor in part.parameters(recurse=False)]
+
+
+def _opened(data: Plain) -> Plain:
+    if isinstance(data, dict):
+        return {key: _opened(value) for key, value in cast("dict[str, Plain]", data).items()}
+    if isinstance(data, list) and data:
+        return [_opened(value) for value in cast("list[Plain]", data)]
+    return {"choice": [data]}
+
+
+def _real_shape(flow: Flow, shape: Shape) -> Shape | None:
+    try:
+        with torch.device("meta"), _without_torchs_advice():
+            _, *axes = _run(flow, _images_NCHW(shape, "meta")).shape
+    except (RuntimeError, ValueError):
+        return None
+    return Shape(*axes, *[1] * (3 - len(axes)))
+
+
+def _run(flow: Flow, maps_NCHW: Tensor) -> Tensor:
+    for step in flow:
+        if isinstance(step.what, Sum):
+            ends = [_run(branch, maps_NCHW) for _, branch in step.what.branches]
+            if len({end.shape for end in ends}) > 1:
+                raise RuntimeError("torch would stretch maps of size 1; we do not")
+            maps_NCHW = ends[0]
+        else:
+            _, *axes = maps_NCHW.shape
+            maps_NCHW = make_layer(step.what, Shape(*axes, *[1] * (3 - len(axes)))).eval()(maps_NCHW)
+    return maps_NCHW
+
+
+@contextmanager
+def _without_torchs_advice() -> Iterator[None]:
+    """Silence what torch says about speed and of layers without numbers; it decides over no law."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
+        yield

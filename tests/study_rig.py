@@ -1,0 +1,234 @@
+"""Studies for the tests: tiny plans, an executor that trains nothing, and the command as a process of its own."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import psutil
+import pytest
+
+from cnnsearch.executors.executor import Executor
+from cnnsearch.history import Run
+from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
+from cnnsearch.plan import Plan
+from cnnsearch.study import conduct
+
+HERE = Path(__file__).parent
+STUDY = (sys.executable, "-m", "cnnsearch.study")
+WITHOUT_TRAINING = (sys.executable, str(HERE / "study_without_training.py"))
+PATIENCE = 120.0
+_create_study = optuna.create_study
+
+CONV = {"out_channels": {"choice": [2, 3, 4]}, "kernel_size": {"choice": [1, 3]}, "padding": "same"}
+TINY: dict[str, Any] = {
+    "dataset": "digits",
+    "space": {"blocks": [{"conv": CONV}]},
+    "recipe": {"epochs": 2, "learning_rate": {"float": [0.003, 0.03], "log": True}, "augmentation": None},
+    "executor": {"workers": 1, "device": "cpu"},
+}
+SIX_NETWORKS: dict[str, Any] = {**TINY, "recipe": {"epochs": 2, "learning_rate": 0.01, "augmentation": None}}
+# AdamW has no use for momentum: endlessly many recipes that all compute the same.
+ONE_CANDIDATE: dict[str, Any] = {
+    **TINY,
+    "space": {"blocks": [{"conv": {"out_channels": 2, "kernel_size": 1}}]},
+    "recipe": {**SIX_NETWORKS["recipe"], "momentum": {"float": [0.1, 0.9]}},
+}
+
+
+def plan(runs: Path, data: dict[str, Any] = TINY, **fields: Any) -> Plan:
+    """Make a plan whose storage is forgotten at once, unless `fields` names another."""
+    return Plan.model_validate({**data, "runs": str(runs), "storage": "sqlite://", **fields})
+
+
+# Without processes
+
+Script = Callable[[Job], Iterator[Event]]
+
+
+def learn(job: Job) -> Iterator[Event]:
+    """Get better every epoch; how good is decided by the candidate and its seed."""
+    digest = hashlib.sha256(f"{job.network.fingerprint} {job.recipe.computes} {job.seed}".encode()).digest()
+    quality = 0.2 + 0.7 * digest[0] / 255
+    for epoch in range(1, job.recipe.epochs + 1):
+        yield tell(job, epoch, quality * epoch / job.recipe.epochs)
+    yield Done(trial=job.trial, stopped=False)
+
+
+def tell(job: Job, epoch: int, accuracy: float) -> Epoch:
+    return Epoch(
+        trial=job.trial, epoch=epoch, loss=1.0, validation_accuracy=accuracy, validation_loss=1.0, seconds=0.1
+    )
+
+
+def die(job: Job) -> Iterator[Event]:
+    yield Died(trial=job.trial, exit=-9, message="worker 0 was ended by SIGKILL")
+
+
+def fail(reason: Any, message: str) -> Script:
+    def script(job: Job) -> Iterator[Event]:
+        yield Failed(trial=job.trial, reason=reason, message=message)
+
+    return script
+
+
+def interrupt(job: Job) -> Iterator[Event]:
+    yield tell(job, 1, 0.5)
+    raise KeyboardInterrupt
+
+
+def in_turn(*scripts: Script) -> Script:
+    """Let the n-th job follow the n-th script, and all that come later learn."""
+    left = list(scripts)
+    return lambda job: (left.pop(0) if left else learn)(job)
+
+
+class ScriptedExecutor(Executor):
+    """Keeps the contract of an executor and lets every job follow a script, one message at a time."""
+
+    def __init__(self, script: Script = learn, slots: int = 1) -> None:
+        self._script = script
+        self._slots = slots
+        self._running: dict[int, tuple[Job, Iterator[Event]]] = {}
+        self._waiting: set[int] = set()
+        self._told_to_stop: set[int] = set()
+        self.jobs: list[Job] = []
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("cpu",) * self._slots
+
+    @property
+    def free(self) -> int:
+        return self._slots - len(self._running)
+
+    def submit(self, job: Job) -> int:
+        assert self.free, "a job for no slot"
+        assert job.trial not in {other.trial for other, _ in self._running.values()}, "one trial twice at once"
+        slot = min(set(range(self._slots)) - self._running.keys())
+        self._running[slot] = job, self._script(job)
+        self.jobs.append(job)
+        return slot
+
+    def events(self, timeout: float) -> Event | None:
+        _ = timeout
+        for slot, (job, story) in list(self._running.items()):
+            if job.trial not in self._waiting:
+                del self._running[slot]  # and to the end of the row again, so that all slots have their turn
+                return self._next(slot, job, story)
+        return None
+
+    def _next(self, slot: int, job: Job, story: Iterator[Event]) -> Event:
+        event = Done(trial=job.trial, stopped=True) if job.trial in self._told_to_stop else next(story)
+        self._told_to_stop.discard(job.trial)
+        if isinstance(event, Epoch) or event.trial is None:
+            self._running[slot] = job, story
+        if isinstance(event, Epoch):
+            self._waiting |= {job.trial} if event.epoch in job.rungs else set()
+        if isinstance(event, Done) and not event.stopped:
+            Path(job.weights).write_text(f"weights of trial {job.trial}, seed {job.seed}")
+        return event
+
+    def go(self, trial: int) -> None:
+        self._waiting.remove(trial)
+
+    def stop(self, trial: int) -> None:
+        self._waiting.remove(trial)
+        self._told_to_stop.add(trial)
+
+    def close(self) -> None:
+        self._running.clear()
+
+
+def search(plan: Plan, script: Script = learn, slots: int = 1) -> tuple[Run, ScriptedExecutor]:
+    """Search with a script in place of training; no report is drawn."""
+    executor = ScriptedExecutor(script, slots)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conduct, "LocalExecutor", lambda *_: executor)
+        patch.setattr("cnnsearch.report.write_report", lambda _: None)
+        patch.setattr("cnnsearch.study.proposer.optuna.create_study", _in_memory)
+        return conduct.search(plan, quiet=True), executor
+
+
+def _in_memory(storage: str | None = None, **rest: Any) -> optuna.Study:
+    # To make the tables of a database takes longer than all the rest.
+    return _create_study(storage=None if storage == "sqlite://" else storage, **rest)
+
+
+def lines(plan: Plan) -> list[dict[str, Any]]:
+    """Give the record's events as they stand in the file."""
+    return [json.loads(line) for line in (plan.folder / "record.jsonl").read_bytes().splitlines()]
+
+
+# With processes
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Keep what a study remembers of this machine, and the data sets of whoever runs the tests, out of it."""
+    kept = {name: value for name, value in os.environ.items() if name != "CNNSEARCH_DATA"}
+    return {**kept, "XDG_STATE_HOME": str(folder / "state"), "XDG_CACHE_HOME": str(folder / "cache")}
+
+
+def start(folder: Path, *flags: str, command: tuple[str, ...] = STUDY) -> subprocess.Popen[str]:
+    """Start a study in a folder, from the plan `tiny.json` in it."""
+    return subprocess.Popen(
+        [*command, *flags],
+        cwd=folder,
+        env=environment(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+
+def end_of(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Wait for a process; give exit status, output and errors."""
+    out, err = process.communicate(timeout=PATIENCE)
+    return process.returncode, out, err
+
+
+def run(folder: Path, *flags: str, command: tuple[str, ...] = STUDY) -> tuple[int, str, str]:
+    return end_of(start(folder, *flags, command=command))
+
+
+def write_plan(folder: Path, data: dict[str, Any] = TINY, **fields: Any) -> str:
+    """Write a plan into a folder and give its name there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tiny.json").write_text(json.dumps({**data, **fields}))
+    return "tiny.json"
+
+
+def until(true: Callable[[], object], patience: float = PATIENCE) -> None:
+    """Look again and again until something is true."""
+    deadline = time.monotonic() + patience
+    while not true():
+        assert time.monotonic() < deadline, f"waited for {patience:.0f} s in vain"
+        time.sleep(0.005)
+
+
+def text_of(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Find every process that works in a folder: coordinator and workers do nothing else there."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter():
+        try:
+            if process.cwd() == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def workers_in(folder: Path) -> list[psutil.Process]:
+    return [process for process in processes_in(folder) if "--data-root" in process.cmdline()]

@@ -1,0 +1,401 @@
+"""The story of a search, told by scripts in place of training: no process, no torch."""
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from study_rig import (
+    ONE_CANDIDATE,
+    SIX_NETWORKS,
+    Script,
+    die,
+    fail,
+    in_turn,
+    interrupt,
+    learn,
+    lines,
+    plan,
+    search,
+    tell,
+    text_of,
+)
+
+from cnnsearch import history
+from cnnsearch.errors import RunError
+from cnnsearch.history import Run
+from cnnsearch.messages import Died, Done, Event, Job
+from cnnsearch.plan import Plan
+from cnnsearch.study import loop
+
+SCRIPTS: dict[str, Script] = {
+    "learn": learn,
+    "die": die,
+    "diverge": fail("diverged", "the loss is nan"),
+    "bug": fail("bug", "KeyError: 'channels'"),
+    "fill the memory": fail("out of memory", "MemoryError"),
+}
+NETWORK: dict[str, Any] = {
+    "input": {"channels": 1, "height": 8, "width": 8},
+    "blocks": [{"conv": {"out_channels": 7, "kernel_size": 3}}],
+    "classes": 10,
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_wait_for_the_disk() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _: None)
+        yield
+
+
+def scores(run: Run) -> list[float | None]:
+    return [trial.score for trial in run.trials]
+
+
+def states(run: Run) -> list[str]:
+    return [trial.state for trial in run.trials]
+
+
+# Laws
+
+
+@settings(max_examples=25)
+@given(st.lists(st.sampled_from(sorted(SCRIPTS)), max_size=12), st.integers(1, 3), st.integers(1, 6))
+def test_every_trial_has_one_last_word_whatever_happens_to_its_workers(acts: list[str], slots: int, trials: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = plan(Path(folder), budget={"trials": trials})
+        run, executor = search(wanted, in_turn(*(SCRIPTS[act] for act in acts)), slots)
+        told = lines(wanted)
+    assert run.count("complete", "stopped", "failed") == trials or run.state == "failed"
+    assert len(executor.jobs) == sum(line["event"] == "started" for line in told)
+    for trial in run.trials:
+        story = [line["event"] for line in told if line.get("trial") == trial.number]
+        attempts = [line["attempt"] for line in told if line.get("trial") == trial.number and "attempt" in line]
+        assert story[0] == "asked"
+        assert story.count("finished") == (trial.state != "running")
+        assert "finished" not in story[:-1]
+        assert attempts == list(range(1, len(attempts) + 1))
+        assert trial.deaths <= loop.MOST_DEATHS
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=5)
+def test_the_same_seed_asks_the_same_and_another_does_not(seed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        both = [
+            search(plan(Path(folder) / name, seed=s, budget={"trials": 6}, sampler={"startup": 2}))[0]
+            for name, s in (("a", seed), ("b", seed), ("c", seed ^ 1))
+        ]
+    first, second, other = ([(trial.asked, trial.score) for trial in run.trials] for run in both)
+    assert first == second != other
+
+
+def test_a_study_interrupted_at_any_trial_asks_what_an_uninterrupted_one_asks(tmp_path: Path) -> None:
+    fields: Any = {"budget": {"trials": 8}, "sampler": {"startup": 2}, "pruner": {"rungs": [1], "startup": 2}}
+    whole, _ = search(plan(tmp_path / "whole", **fields))
+    wanted = plan(tmp_path / "cut", **fields)
+    for learnt in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            search(wanted, in_turn(*[learn] * learnt, interrupt))
+    cut, _ = search(wanted)
+    assert [(trial.asked, trial.score, trial.state) for trial in cut.trials] == [
+        (trial.asked, trial.score, trial.state) for trial in whole.trials
+    ]
+
+
+def test_all_seeds_are_kept_over_retries_and_differ_between_trials(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, budget={"trials": 3})
+    with pytest.raises(KeyboardInterrupt):
+        search(wanted, in_turn(die, interrupt))
+    _, executor = search(wanted, in_turn(die))
+    seeds = [(job.trial, job.seed) for job in executor.jobs]
+    assert [trial for trial, _ in seeds] == [0, 0, 1, 2]
+    assert len(set(seeds)) == 3
+
+
+# Crashes at every write
+
+
+class _Crash(BaseException):
+    """The process is gone: nothing that comes later has an effect."""
+
+
+class _Disk:
+    """Counts what is done to files, and from the n-th time on does nothing but crash."""
+
+    def __init__(self, crash_at: int) -> None:
+        self.left = crash_at
+
+    def wrap(self, act: Any) -> Any:
+        def counted(*arguments: Any, **options: Any) -> Any:
+            self.left -= 1
+            if self.left <= 0:
+                raise _Crash
+            return act(*arguments, **options)
+
+        return counted
+
+
+def crash(wanted: Plan, at: int) -> bool:
+    """Search until the n-th change of a file; False when there were fewer."""
+    disk = _Disk(at)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("write", "fsync", "ftruncate"):
+            patch.setattr(os, name, disk.wrap(getattr(os, name)))
+        for name in ("replace", "unlink"):
+            patch.setattr(Path, name, disk.wrap(getattr(Path, name)))
+        try:
+            search(wanted)
+        except _Crash:
+            return True
+    return False
+
+
+def test_a_crash_at_any_write_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    fields: Any = {"budget": {"trials": 3}, "limits": {"max_parameters": 70}, "seed": 1}
+    whole, _ = search(plan(tmp_path / "whole", SIX_NETWORKS, **fields))
+    assert {"complete", "turned_away", "repeated"} == set(states(whole))
+    crashes = 0
+    while crash(cut := plan(tmp_path / f"{crashes}", SIX_NETWORKS, **fields), crashes + 1):
+        acknowledged = text_of(cut.folder / "record.jsonl").splitlines(keepends=True)[:-1]
+        run, _ = search(cut)
+        assert text_of(cut.folder / "record.jsonl").startswith("".join(acknowledged))
+        assert [(t.asked, t.score, t.state, t.of) for t in run.trials] == [
+            (t.asked, t.score, t.state, t.of) for t in whole.trials
+        ], crashes
+        assert run.state == "complete"
+        assert_tidy(cut, run)
+        crashes += 1
+    assert crashes > 60
+
+
+def assert_tidy(wanted: Plan, run: Run) -> None:
+    """Check that `best/` holds the best, and that nothing half done lies about."""
+    best = run.ranked[0]
+    files = {str(path.relative_to(wanted.folder)) for path in wanted.folder.rglob("*") if path.is_file()}
+    assert files == {
+        "best/network.json", "best/weights.safetensors", "plan.json", "record.jsonl", "epochs.jsonl", "lock",
+        "summary.json",
+    }  # fmt: skip
+    assert (wanted.folder / "best/weights.safetensors").read_text().startswith(f"weights of trial {best.number},")
+    assert json.loads((wanted.folder / "best/network.json").read_text()) == best.network_data
+    summary = json.loads((wanted.folder / "summary.json").read_text())
+    assert (summary["state"], summary["best"]["trial"]) == ("complete", best.number)
+    assert summary["trials"]["complete"] == run.count("complete")
+
+
+# Ends
+
+
+def test_a_study_at_its_budget_trains_nothing_and_more_trials_extend_it(tmp_path: Path) -> None:
+    search(plan(tmp_path, budget={"trials": 2}))
+    again, executor = search(plan(tmp_path, budget={"trials": 2}))
+    assert (executor.jobs, again.state, again.count("complete")) == ([], "complete", 2)
+    more, executor = search(plan(tmp_path, budget={"trials": 4}))
+    assert [job.trial for job in executor.jobs] == [2, 3]
+    assert more.count("complete") == 4
+
+
+def test_a_study_interrupted_beyond_its_new_budget_is_complete_and_its_pause_costs_no_time(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        search(plan(tmp_path, budget={"trials": 3}), in_turn(learn, learn, interrupt))
+    run, _ = search(plan(tmp_path, budget={"trials": 3}), in_turn(learn))
+    record = run.folder / "record.jsonl"
+    kept = [line for line in lines(plan(tmp_path)) if line["event"] != "closed"]
+    record.write_text("".join(f"{json.dumps({**line, 'time': line['time'] - 1e6})}\n" for line in kept))
+    again, executor = search(plan(tmp_path, budget={"trials": 3}))
+    assert (again.state, executor.jobs) == ("complete", [])
+    assert again.seconds < 1e5
+
+
+def test_a_spent_time_ends_the_study_and_keeps_what_is_done(tmp_path: Path) -> None:
+    def never_end(job: Job) -> Iterator[Event]:
+        yield tell(job, 1, 0.5)
+        for epoch in range(2, 10**9):
+            yield tell(job, epoch, 0.5)
+
+    wanted = plan(tmp_path, budget={"trials": 9, "minutes": 0.005})
+    run, executor = search(wanted, in_turn(learn, learn, never_end))
+    assert (run.state, states(run)) == ("complete", ["complete", "complete", "running"])
+    told = [line for line in lines(wanted) if line["event"] == "interrupted"]
+    assert [(line["trial"], line["reason"], line["worker_died"]) for line in told] == [(2, "the study ended", False)]
+    assert len(executor.jobs) == 3
+
+
+def test_a_space_of_which_everything_was_tried_is_exhausted(tmp_path: Path) -> None:
+    run, executor = search(plan(tmp_path, SIX_NETWORKS, budget={"trials": 50}))
+    assert (run.state, run.count("complete", "stopped"), len(executor.jobs)) == ("exhausted", 6, 6)
+
+
+def test_a_start_network_outside_of_the_space_exhausts_nothing(tmp_path: Path) -> None:
+    run, _ = search(plan(tmp_path, SIX_NETWORKS, budget={"trials": 50}, start=[NETWORK]))
+    assert (run.state, run.count("complete", "stopped")) == ("exhausted", 7)
+
+
+def test_an_endless_space_that_brings_nothing_new_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 5)
+    run, _ = search(plan(tmp_path, ONE_CANDIDATE, budget={"trials": 50}))
+    assert (run.state, Counter(states(run))) == ("no_new_candidate", {"complete": 1, "repeated": 5})
+
+
+# Candidates that are not trained
+
+
+def test_a_candidate_over_a_limit_is_turned_away_and_not_counted(tmp_path: Path) -> None:
+    run, executor = search(plan(tmp_path, budget={"trials": 4}, limits={"max_parameters": 45}))
+    away = [trial for trial in run.trials if trial.state == "turned_away"]
+    assert run.count("complete") == 4
+    assert {trial.number for trial in away}.isdisjoint(job.trial for job in executor.jobs)
+    for trial in away:
+        assert trial.reason == f"parameters {trial.parameters} exceeds the limit by {trial.parameters / 45 - 1:.1%}"
+
+
+def test_a_candidate_seen_before_is_answered_from_the_record(tmp_path: Path) -> None:
+    run, executor = search(plan(tmp_path, SIX_NETWORKS, budget={"trials": 5}, seed=1))
+    repeated = [trial for trial in run.trials if trial.state == "repeated"]
+    assert repeated
+    for trial in repeated:
+        assert trial.of is not None
+        assert (trial.score, trial.fingerprint) == (run.trials[trial.of].score, run.trials[trial.of].fingerprint)
+    assert len(executor.jobs) == run.count("complete") == 5
+
+
+def test_a_candidate_in_training_is_waited_for_by_its_repetition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 2)
+    run, executor = search(plan(tmp_path, ONE_CANDIDATE, budget={"trials": 2}), slots=2)
+    assert states(run) == ["complete", "repeated", "repeated"]
+    assert scores(run) == [run.trials[0].score] * 3
+    assert len(executor.jobs) == 1
+
+
+def test_a_repetition_waits_over_an_interruption_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 1)
+    wanted = plan(tmp_path, ONE_CANDIDATE, budget={"trials": 2})
+    with pytest.raises(KeyboardInterrupt):
+        search(wanted, interrupt, slots=2)
+    assert states(history.read(wanted.folder)) == ["running", "running"]
+    run, executor = search(wanted, slots=2)
+    assert states(run)[:2] == ["complete", "repeated"]
+    assert [job.trial for job in executor.jobs] == [0]
+
+
+def test_start_networks_are_tried_first_in_their_order(tmp_path: Path) -> None:
+    other = {**NETWORK, "blocks": [{"conv": {"out_channels": 5, "kernel_size": 3}}]}
+    run, executor = search(plan(tmp_path, start=[NETWORK, other], budget={"trials": 3}))
+    assert [job.network.model_dump(exclude_defaults=True)["blocks"][0] for job in executor.jobs[:2]] == [
+        NETWORK["blocks"][0], other["blocks"][0],
+    ]  # fmt: skip
+    assert [bool(trial.asked) for trial in run.trials] == [False, False, True]
+
+
+def test_a_start_network_over_a_limit_is_turned_away(tmp_path: Path) -> None:
+    run, _ = search(plan(tmp_path, start=[NETWORK], budget={"trials": 1}, limits={"max_parameters": 100}))
+    assert states(run)[0] == "turned_away"
+    assert run.count("complete") == 1
+
+
+# Failures
+
+
+def test_a_worker_that_dies_costs_nothing_but_an_attempt(tmp_path: Path) -> None:
+    run, executor = search(plan(tmp_path, budget={"trials": 2}), in_turn(die, die))
+    assert states(run) == ["complete", "complete"]
+    assert [job.trial for job in executor.jobs] == [0, 0, 0, 1]
+    assert (run.trials[0].attempts, run.trials[0].deaths) == (3, 2)
+
+
+def test_the_third_death_of_its_worker_ends_a_trial_and_not_the_study(tmp_path: Path) -> None:
+    run, _ = search(plan(tmp_path, budget={"trials": 2}), in_turn(die, die, die))
+    assert states(run) == ["failed", "complete"]
+    reason = "worker died: 3 workers did, the last one so: worker 0 was ended by SIGKILL"
+    assert run.trials[0].reason == reason
+
+
+def test_deaths_are_counted_over_invocations_and_interruptions_are_none(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, budget={"trials": 1})
+    with pytest.raises(KeyboardInterrupt):
+        search(wanted, in_turn(die, die, interrupt))
+    run, executor = search(wanted, in_turn(die))
+    assert (states(run), len(executor.jobs)) == (["failed"], 1)
+
+
+def test_a_worker_that_dies_without_a_trial_changes_nothing(tmp_path: Path) -> None:
+    def beside_a_restless_worker(job: Job) -> Iterator[Event]:
+        yield Died(trial=None, exit=1, message="worker 1 ended with exit status 1")
+        yield from learn(job)
+
+    run, executor = search(plan(tmp_path, budget={"trials": 1}), beside_a_restless_worker)
+    assert (states(run), run.trials[0].deaths, len(executor.jobs)) == (["complete"], 0, 1)
+
+
+def test_five_bugs_in_a_row_end_the_study_as_failed(tmp_path: Path) -> None:
+    run, executor = search(plan(tmp_path, budget={"trials": 9}), in_turn(*[SCRIPTS["bug"]] * 9))
+    assert (run.state, states(run), len(executor.jobs)) == ("failed", ["failed"] * 5, 5)
+    assert {trial.reason for trial in run.trials} == {"bug: KeyError: 'channels'"}
+
+
+@pytest.mark.parametrize("between", ["learn", "diverge", "fill the memory"])
+def test_bugs_that_are_not_in_a_row_end_nothing(between: str, tmp_path: Path) -> None:
+    bugs = [SCRIPTS["bug"]] * 4
+    run, _ = search(plan(tmp_path, budget={"trials": 9}), in_turn(*bugs, SCRIPTS[between], *bugs))
+    assert (run.state, run.count("failed", "complete")) == ("complete", 9)
+
+
+def test_workers_that_cannot_be_started_end_the_study_with_the_reason(tmp_path: Path) -> None:
+    def refuse(job: Job) -> Iterator[Event]:
+        yield tell(job, 1, 0.5)
+        raise RunError("worker 0 on 'cuda' ended before it was ready")
+
+    wanted = plan(tmp_path)
+    with pytest.raises(RunError, match="worker 0 on 'cuda' ended before it was ready"):
+        search(wanted, refuse)
+    assert history.read(wanted.folder).state == "interrupted"
+
+
+# Stopping
+
+
+def at(*accuracies: float) -> Script:
+    def script(job: Job) -> Iterator[Event]:
+        for epoch, accuracy in enumerate(accuracies, start=1):
+            yield tell(job, epoch, accuracy)
+        yield Done(trial=job.trial, stopped=False)
+
+    return script
+
+
+FOUR_EPOCHS: Any = {"recipe": {"epochs": 4, "learning_rate": {"float": [0.003, 0.03]}}}
+
+
+def test_a_trial_is_stopped_at_its_rung_and_counts(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, **FOUR_EPOCHS, budget={"trials": 3}, pruner={"kind": "median", "rungs": [2], "startup": 1})
+    run, _ = search(wanted, in_turn(at(0.1, 0.8, 0.8, 0.9), at(0.5, 0.7, 0.9, 0.9), at(0.2, 0.75, 0.9, 0.95)))
+    assert states(run) == ["complete", "stopped", "complete"]
+    assert run.trials[1].reason == "stopped after epoch 2 of 4"
+    assert scores(run) == [0.9, None, 0.95]
+
+
+def test_what_an_attempt_that_died_told_is_forgotten_when_the_next_tells_less(tmp_path: Path) -> None:
+    def dies_late(job: Job) -> Iterator[Event]:
+        for epoch in (1, 2, 3):
+            yield tell(job, epoch, 0.9)
+        yield from die(job)
+
+    wanted = plan(tmp_path, **FOUR_EPOCHS, budget={"trials": 2}, pruner={"kind": "median", "rungs": [1], "startup": 1})
+    run, _ = search(wanted, in_turn(at(0.5, 0.6, 0.7, 0.8), dies_late, at(0.4)))
+    assert (states(run)[1], run.trials[1].reason) == ("stopped", "stopped after epoch 1 of 4")
+    assert [epoch.epoch for epoch in run.trials[1].epochs] == [1]
+
+
+def test_a_rung_at_the_last_epoch_is_none(tmp_path: Path) -> None:
+    _, executor = search(plan(tmp_path, **FOUR_EPOCHS, budget={"trials": 1}, pruner={"rungs": [1, 3, 4, 9]}))
+    assert [job.rungs for job in executor.jobs] == [(1, 3)]

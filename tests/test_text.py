@@ -1,0 +1,172 @@
+"""Both readers: what they take, what they refuse and where; bombs cost nothing."""
+
+import random
+from pathlib import Path
+
+import pytest
+from amount import MORE, examples
+from cnnsearch.errors import InvalidSpecError
+from cnnsearch.text import MOST_BYTES, Plain, read_file, read_json, read_yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False), st.text()
+)
+plain = st.recursive(
+    scalars, lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner, max_size=3))
+)
+
+
+@examples(200)
+@given(plain)
+def test_json_is_read_as_it_is_written(data: Plain) -> None:
+    import json
+
+    assert read_json(json.dumps(data)) == data
+    assert read_json(json.dumps(data).encode()) == data
+
+
+@pytest.mark.parametrize("read", [read_json, read_yaml])
+def test_a_byte_order_mark_is_no_part_of_the_text(read: object) -> None:
+    assert read(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}  # type: ignore[operator]
+
+
+def test_yaml_is_read_as_version_1_2() -> None:
+    assert read_yaml("a: on\nb: 1e-3\nc: 0o17\nd: 1:30\ne: ~\nf: [1, 2.0]\n") == {
+        "a": "on", "b": 0.001, "c": 15, "d": "1:30", "e": None, "f": [1, 2.0],
+    }  # fmt: skip
+
+
+def refusal(read: object, text: object) -> str:
+    with pytest.raises(InvalidSpecError) as caught:
+        read(text)  # type: ignore[operator]
+    return str(caught.value)
+
+
+TOO_DEEP = "nested more than 40 levels deep; a plan needs about 10"
+TOO_LONG = "the text is longer than 1,000,000 bytes; a network or plan needs a few thousand"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1, column 1: not JSON: Expecting value"),
+        ('{"a": 1', "line 1, column 8: not JSON: Expecting ',' delimiter"),
+        ('{"a": 1}\n]', "line 2, column 1: not JSON: Extra data"),
+        ("\x00", "line 1, column 1: not JSON: Expecting value"),
+        ('"\x00"', "line 1, column 2: not JSON: Invalid control character at"),
+        ("\ufeff{}", "line 1, column 1: not JSON: Unexpected UTF-8 BOM (decode using utf-8-sig)"),
+        (b"\xff\xfe{\x00}\x00", "byte 0: not UTF-8 text; save the file as UTF-8"),
+        (b'"a\x80"', "byte 2: not UTF-8 text; save the file as UTF-8"),
+        ('{"a": 1, "a": 1}', "a: this key stands twice in one object; keep one of them"),
+        ('{"\\u001b[31m": 1, "\\u001b[31m": 2}', "'\\x1b[31m': this key stands twice in one object; keep one of them"),
+        ('{"a": [0, NaN]}', "a[1]: nan is no number to reckon with; write a finite one"),
+        ("[-Infinity]", "[0]: -inf is no number to reckon with; write a finite one"),
+        ('{"a": 1e999}', "a: inf is no number to reckon with; write a finite one"),
+        ("9" * 5000, "not JSON: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits"),
+        ("[" * 42 + "]" * 42, TOO_DEEP),
+        ("[" * 500_000, TOO_DEEP),
+        (" " * (MOST_BYTES + 1), TOO_LONG),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_bad_json_is_refused_with_its_place(text: str | bytes, message: str) -> None:
+    assert refusal(read_json, text) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 'x", "line 1, column 6: not YAML: found unexpected end of stream"),
+        ("- a\n b: c", "line 2, column 3: not YAML: mapping values are not allowed here"),
+        ("\ta: 1", "line 1, column 1: not YAML: found character '\\t' that cannot start any token"),
+        ("a: 1\nb: 2\na: 3", 'line 3, column 1: not YAML: found duplicate key "a" with value "3" (original value: "1")'),
+        ("- 1\n---\n- 2", "line 2, column 1: not YAML: but found another document"),
+        ("\x00", "not YAML: unacceptable character #x0000: special characters are not allowed"),
+        (b"\xff\xfea\x00", "byte 0: not UTF-8 text; save the file as UTF-8"),
+        ("a: .nan", "a: nan is no number to reckon with; write a finite one"),
+        ("a:\n- .inf", "a[0]: inf is no number to reckon with; write a finite one"),
+        ("b: 1\na: &x 1", "line 2: anchors (&) and aliases (*) are not read; write the value out"),
+        ("a: *x", "line 1: anchors (&) and aliases (*) are not read; write the value out"),
+        ("!!binary aGVsbG8=", "line 1: the tag 'tag:yaml.org,2002:binary' is not read; write the value alone"),
+        (
+            "!!python/object/apply:os.system [ls]",
+            "line 1: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not read; write the value alone",
+        ),
+        ("a: 2001-01-01", "a: a date is not read; write null, a truth value, a number or text"),
+        ("a: {1: 2}", "a: the key 1 is no text; put it in quotes"),
+        ("? [1, 2]\n: 3", "the key (1, 2) is no text; put it in quotes"),
+        ("{[[1], 2]: 3}", "not YAML: a list or an object stands as a key; write text"),
+        (
+            "a: " + "9" * 5000,
+            "not YAML: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits;"
+            " use sys.set_int_max_str_digits() to increase the limit",
+        ),
+        ("[" * 100_000, f"line 1: {TOO_DEEP}"),
+        ("{" * 100_000, f"line 1: {TOO_DEEP}"),
+        ("- " * 100_000, f"line 1: {TOO_DEEP}"),
+        ("- 1\n" * 200_000, "line 9999: more than 10,000 values and brackets; a plan needs a few hundred"),
+        ("#" * (MOST_BYTES + 1), TOO_LONG),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_bad_yaml_is_refused_with_its_place(text: str | bytes, message: str) -> None:
+    assert refusal(read_yaml, text) == message
+
+
+def test_aliases_that_would_grow_are_refused_at_the_first() -> None:
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))]
+    assert refusal(read_yaml, "\n".join(lines)).startswith("line 1: anchors")
+
+
+def test_a_file_is_read_by_its_ending(tmp_path: Path) -> None:
+    for name in ("a.json", "a.yaml", "a.yml"):
+        (tmp_path / name).write_text('{"a": [1]}')
+        assert read_file(tmp_path / name) == {"a": [1]}
+
+
+def test_a_missing_file_is_refused_with_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "none.json"
+    assert refusal(read_file, path) == f"{path}: cannot be read (No such file or directory); check the path"
+
+
+def test_of_a_long_file_only_the_first_megabyte_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "long.json").open("wb") as file:
+        file.truncate(10**12)  # a terabyte of nothing
+    assert refusal(read_file, tmp_path / "long.json") == TOO_LONG
+
+
+SEEDS = (
+    b'{"blocks": [{"repeat": {"int": [2, 4]}, "block": {"conv": {"out_channels": 8, "padding": "same"}}}], "x": 1e-3}',
+    b"blocks:\n  - repeat: {int: [2, 4]}\n    block:\n      conv: {padding: same}\nx: |\n  text\ny: >-\n  a\n? k\n: 1\n",
+)
+SCRAPS = [
+    *b"&*!%{}[]?:-|>\"'#\t\x00\xff\r@`~",
+    *(b"&a ", b"*a", b"!!int ", b"!!bool x", b"%YAML 1.1\n", b"---\n", b"<<: ", b"2001-01-01", b"0x", b".nan", b"1e999"),
+    *(b"\\x", b"\\ud800", b"\xe2\x80\xa8", b"%TAG ! a\n", b"NaN", b"99999999999999999999", b"[[[[", b'{"a":'),
+]
+
+
+def broken(source: bytes, chance: random.Random) -> bytes:
+    text = bytearray(source)
+    for _ in range(chance.randrange(1, 5)):
+        at = chance.randrange(len(text) + 1)
+        scrap = chance.choice(SCRAPS)
+        new = bytes([scrap]) if isinstance(scrap, int) else scrap
+        text[at : at + chance.choice([0, 0, 1, 10, 1000])] = new
+    return bytes(text)
+
+
+@pytest.mark.parametrize("read", [read_json, read_yaml])
+def test_broken_text_is_read_or_refused_and_nothing_else(read: object) -> None:
+    chance = random.Random(0)
+    refused = 0
+    for _ in range(1500 * MORE):
+        text = broken(chance.choice(SEEDS), chance)
+        try:
+            read(text)  # type: ignore[operator]
+        except InvalidSpecError as error:
+            refused += 1
+            str(error).encode()
+    assert refused > 500 * MORE
