@@ -1,8 +1,12 @@
 """What can go wrong, as exceptions a caller can tell apart."""
 
+from reprlib import Repr
 from typing import Literal, NamedTuple
 
 MOST_SHOWN = 60  # characters of a value in an error
+MOST_TOLD = 20  # faults of a file that is quite another thing
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = MOST_SHOWN
 
 
 class Fault(NamedTuple):
@@ -26,7 +30,9 @@ class InvalidSpecError(CnnsearchError, ValueError):
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         self.faults = faults
-        super().__init__("\n".join(str(fault) for fault in faults))
+        told = [str(fault) for fault in faults[:MOST_TOLD]]
+        more = [f"... and {len(faults) - MOST_TOLD:,} more"] if len(faults) > MOST_TOLD else []
+        super().__init__("\n".join([*told, *more]))
 
     def under(self, outer: str) -> "InvalidSpecError":
         """Give the same faults as seen from a larger file, in which this one stands at `outer`."""
@@ -57,13 +63,13 @@ def _legible(key: str) -> str:
 
 
 def brief(value: object) -> str:
-    """Write a value as in an error: legible, and on a part of a line.
+    """Write a value as in an error: legible, on a part of a line, and quickly however large it is.
 
     >>> brief("3"), brief([1] * 1000)
-    ("'3'", '[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,...')
+    ("'3'", '[1, 1, 1, 1, 1, 1, ...]')
     """
     try:
-        text = repr(value)
+        text = _SHORT.repr(value)
     except ValueError:  # Python writes no integer of more than 4,300 digits
         return "a number of thousands of digits"
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."

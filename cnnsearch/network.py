@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -45,8 +46,18 @@ class Input(Word):
         return Shape(self.channels, self.height, self.width)
 
 
-def _tuple(value: object) -> object:
-    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
+def _tuple_of(least: int, most: int) -> BeforeValidator:
+    """Read a list as a tuple; its length is checked before its items are looked at."""
+
+    def read(value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        items = tuple(cast("Iterable[object]", value))
+        if not least <= len(items) <= most:
+            raise misfit("", f"must have from {least} to {most} items, not {len(items)}")
+        return items
+
+    return BeforeValidator(read)
 
 
 class Head(Word):
@@ -55,7 +66,7 @@ class Head(Word):
     pool: Literal["average", "max"] | None = "average"
     """What each map is reduced to; null: every number of the map is a feature."""
     hidden: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=65_536)], ...], BeforeValidator(_tuple), Field(max_length=8)
+        tuple[Annotated[int, Field(ge=1, le=65_536)], ...], Field(json_schema_extra={"maxItems": 8}), _tuple_of(0, 8)
     ] = ()
     """Features of hidden linear layers, each followed by a ReLU."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -105,7 +116,11 @@ class Network(Word):
     """An input, blocks, a head and classes; every map of it is at least 1x1."""
 
     input: Input
-    blocks: Annotated[tuple[AnyBlock, ...], BeforeValidator(_tuple), Field(min_length=1, max_length=MOST_BLOCKS)]
+    blocks: Annotated[
+        tuple[AnyBlock, ...],
+        Field(json_schema_extra={"minItems": 1, "maxItems": MOST_BLOCKS}),
+        _tuple_of(1, MOST_BLOCKS),
+    ]
     head: Head = Head()
     classes: Annotated[int, Field(ge=2, le=65_536)]
 

@@ -40,7 +40,7 @@ class Recipe(Word):
     """Of SGD; AdamW does not use it."""
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     """One-cycle (Smith and Topin 2018) warms up first; cosine (Loshchilov and Hutter 2017) only falls."""
-    restarts: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple), Field(max_length=64)] = (1,)
+    restarts: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=64), BeforeValidator(_tuple)] = (1,)
     """Epochs after which the schedule begins anew (SGDR, Loshchilov and Hutter 2017), so that the score there is that
     of a whole short training, by which candidates can be compared; the last epoch and later ones have no effect."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05

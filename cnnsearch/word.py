@@ -74,4 +74,8 @@ def _say(detail: ErrorDetails) -> str:
         return "unknown key; is it misspelt, or does it belong elsewhere?"
     if detail["type"] == "missing":
         return "missing; this key must be given"
+    if detail["type"] in {"too_short", "too_long"}:
+        law = detail["ctx"]  # pyright: ignore[reportTypedDictNotRequiredAccess] (these two have it)
+        length = f"at least {law['min_length']}" if "min_length" in law else f"at most {law['max_length']}"
+        return f"must have {length} items, not {law['actual_length']}"
     return f"{message[0].lower()}{message[1:]}, not {brief(detail['input'])}"

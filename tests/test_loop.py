@@ -243,6 +243,8 @@ def test_an_endless_space_that_brings_nothing_new_ends(tmp_path: Path, monkeypat
     monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 5)
     run, _ = search(plan(tmp_path, ONE_CANDIDATE, budget={"trials": 50}))
     assert (run.state, Counter(states(run))) == ("no_new_candidate", {"complete": 1, "repeated": 5})
+    again, executor = search(plan(tmp_path, ONE_CANDIDATE, budget={"trials": 50}))
+    assert (again.state, len(again.trials), executor.jobs) == ("no_new_candidate", 6, [])
 
 
 # Candidates that are not trained

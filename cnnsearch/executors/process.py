@@ -111,10 +111,15 @@ class WorkerProcess:
             os.killpg(self._process.pid, number)
 
 
+# glibc gives the maps of a training step back to the system after each step and asks for them again in the next: up to
+# 1,900 page faults a step, 0 to 8 % of its time. Read by glibc alone.
+_KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2 * 10**9)}
+
+
 def environment(threads: int) -> dict[str, str]:
     """Give a worker our import path, the current folder included, and its share of threads."""
     # The whole path travels, so workers run with -P, which puts no folder before it.
     here = str(Path.cwd())
     path = [entry or here for entry in sys.path]
     share = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-    return {**os.environ, **share, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*path, here]))}
+    return {**os.environ, **share, **_KEEP_MEMORY, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*path, here]))}

@@ -1,6 +1,7 @@
 """What is known of a study so far? Made from the record, and kept up to date while the study runs."""
 
 from collections import Counter, defaultdict
+from itertools import takewhile
 from typing import NamedTuple
 
 from cnnsearch.history import Run, Trial
@@ -44,6 +45,8 @@ class Ledger:
                 self.rungs[epoch.epoch][trial.number] = epoch.validation_accuracy
         self.unfinished: list[Trial] = [trial for trial in run.trials if trial.state == "running"]
         self.next_trial = len(run.trials)
+        self.asked_in_vain = sum(1 for _ in takewhile(_brought_nothing, reversed(run.trials)))
+        """Proposals since the last new candidate."""
         self.best: Best | None = None
         for trial in run.ranked[:1]:
             assert trial.score is not None
@@ -65,3 +68,7 @@ class Ledger:
     def counted(self) -> int:
         """Trials that count against the budget."""
         return self.states["complete"] + self.states["stopped"] + self.states["failed"]
+
+
+def _brought_nothing(trial: Trial) -> bool:
+    return trial.state in {"turned_away", "repeated"}

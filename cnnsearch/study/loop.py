@@ -54,7 +54,7 @@ class Search:
         self.echoes: dict[int, list[tuple[int, Candidate]]] = {}
         """By trial the later ones that drew the same while it was still in training."""
         self.deadline = time.monotonic() + 60 * plan.budget.minutes if plan.budget.minutes else None
-        self.asked_in_vain = 0
+        self.asked_in_vain = ledger.asked_in_vain
         self.unbuildable = 0
         """Proposals for the next trial that exceeded the library's own limits."""
         self.bugs_in_a_row = 0

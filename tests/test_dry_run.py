@@ -1,0 +1,144 @@
+"""What a dry run shows: the whole plan, ten networks and a forecast, without training, torch or optuna."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import heavy_imports, python
+from golden_files import golden
+
+from cnnsearch import speed
+from cnnsearch.plan import Plan
+from cnnsearch.preview import describe
+from cnnsearch.speed import Speed
+from cnnsearch.study.__main__ import main
+
+PLAN = """
+dataset: mnist
+name: example
+space:
+  blocks:
+    - repeat: {int: [2, 4]}
+      block:
+        conv: {out_channels: {choice: [8, 16, 32]}, kernel_size: {choice: [3, 5]}, padding: same}
+        maxpool: {choice: [null, {kernel_size: 2}]}
+recipe: {epochs: 4, batch_size: {choice: [64, 128]}, learning_rate: {float: [0.001, 0.1], log: true}}
+budget: {trials: 30, minutes: 5}
+limits: {max_parameters: 20000, max_macs: 10000000}
+sampler: {kind: tpe}
+pruner: {kind: halving, rungs: [1, 2]}
+executor: {workers: 2, device: cpu}
+"""
+ONE: dict[str, Any] = {
+    "dataset": "digits",
+    "space": {"blocks": [{"conv": {"out_channels": 8, "kernel_size": 3}}]},
+    "recipe": {"epochs": 10, "learning_rate": 0.01},
+    "budget": {"trials": 20},
+    "executor": {"workers": 2, "device": "cpu"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _without_this_machines_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+def remembered(monkeypatch: pytest.MonkeyPatch, found: Speed | None) -> None:
+    monkeypatch.setattr("cnnsearch.preview.recall", lambda _: found)
+
+
+def line(start: str, **fields: object) -> str:
+    (found,) = [text for text in describe(Plan.model_validate({**ONE, **fields})) if text.strip().startswith(start)]
+    return found.strip()
+
+
+def test_a_dry_run_shows_plan_networks_and_forecast(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    said = python(["-X", "importtime", "-m", "cnnsearch.study", "plan.yaml", "--dry-run"], tmp_path)
+    assert said.returncode == 0
+    assert said.stdout == golden("dry_run.txt", said.stdout)
+    assert said.stdout.endswith("\nforecast  unknown until the first run\n")
+    assert heavy_imports(said.stderr) == []
+
+
+def test_a_dry_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--dry-run", "--dataset", "digits", "--device", "cpu"]) == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_of_the_defaults_needs_no_data(tmp_path: Path) -> None:
+    said = python(
+        ["-m", "cnnsearch.study", "--dry-run", "--device", "cpu"], tmp_path, CNNSEARCH_DATA=str(tmp_path / "no")
+    )
+    assert said.returncode == 0
+    assert "data      mnist: 55,000 training images, 5,000 for validation" in said.stdout
+
+
+def test_the_forecast_follows_from_the_last_runs_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = Plan.model_validate(ONE)
+    network = plan.draw(lambda _: 0).network
+    macs = network.cost.macs * plan.facts.train_images  # of an epoch
+    remembered(monkeypatch, Speed(macs / 3, 0.5, "cpu", 1_699_963_200.0))
+    # 20 trials of 10 epochs, half of them trained, 3 s each, on 2 workers: 150 s
+    assert line("forecast") == "forecast  about 2 min (from this machine's speed in the run of 2023-11-14)"
+
+
+@pytest.mark.parametrize("limits", [{"max_parameters": 1}, {"max_macs": 1}])
+def test_nothing_is_forecast_where_every_drawn_network_is_over_a_limit(
+    limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remembered(monkeypatch, Speed(1e9, 1.0, "cpu", 1_699_963_200.0))
+    assert line("forecast", limits=limits) == "forecast  unknown until the first run"
+
+
+def test_a_speed_is_remembered_for_its_kind_of_device(tmp_path: Path) -> None:
+    there = speed._file()  # noqa: SLF001 (where it is kept is nobody else's business)
+    assert there.is_relative_to(tmp_path)
+    there.parent.mkdir(parents=True)
+    there.write_text(json.dumps(Speed(1e9, 1.0, "cuda", 0.0)._asdict()))
+    assert speed.recall("cpu") is None
+    assert speed.recall("cuda:1") == Speed(1e9, 1.0, "cuda", 0.0)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"speed": 3}', "\x00"])
+def test_a_memory_that_cannot_be_read_is_none(content: str) -> None:
+    there = speed._file()  # noqa: SLF001 (as above)
+    there.parent.mkdir(parents=True)
+    there.write_text(content)
+    assert speed.recall("cpu") is None
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ({}, "recipe    fixed"),
+        ({"epochs": {"int": [1, 3]}}, "recipe    3 recipes"),
+        ({"momentum": {"float": [0.0, 0.9]}}, "recipe    any value of momentum"),
+        (
+            {"momentum": {"float": [0.0, 0.9]}, "epochs": {"choice": [1, 2]}},
+            "recipe    2 recipes, times any value of momentum",
+        ),
+    ],
+)
+def test_the_recipes_holes_are_shown(recipe: dict[str, object], said: str) -> None:
+    assert line("recipe", recipe={**ONE["recipe"], **recipe}) == said
+
+
+def test_a_network_over_a_limit_is_marked() -> None:
+    network = "186 parameters        2,672 multiply-adds      2,304 bytes of maps  8, average"
+    lines = list(describe(Plan.model_validate({**ONE, "limits": {"max_parameters": 100, "max_macs": 100}})))
+    assert lines[-2].strip() == f"{network}, over the limit of parameters, macs"
+
+
+def test_start_networks_are_shown_first() -> None:
+    image = {"channels": 1, "height": 8, "width": 8}
+    start = [{"input": image, "blocks": ONE["space"]["blocks"], "classes": 10}]
+    lines = list(describe(Plan.model_validate({**ONE, "start": start})))
+    assert lines.index("\ntried first:") < lines.index("\n10 networks drawn uniformly:")
+
+
+def test_a_study_that_never_stops_early_says_so() -> None:
+    assert line("sampler", pruner={"kind": "none"}) == "sampler   tpe, seed 0; stopping: none"

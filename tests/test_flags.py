@@ -1,0 +1,225 @@
+"""How a command line becomes a plan: flag over file over default, and errors that say what to write."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import heavy_imports, python
+from pydantic import BaseModel
+
+from cnnsearch.errors import InvalidSpecError
+from cnnsearch.plan import Plan
+from cnnsearch.recipe import Recipe
+from cnnsearch.study.__main__ import main
+from cnnsearch.study.flags import SHORT, read_command
+from cnnsearch.text import Plain
+
+
+def fields(word: type[BaseModel], prefix: str = "") -> dict[str, str]:
+    """Give the name of every field with its description, those of words within a word by their dotted name."""
+    words: dict[str, Any] = {name: field.annotation for name, field in word.model_fields.items()}
+    words |= {"recipe": Recipe} if "recipe" in words else {}
+    inner = {name: kind for name, kind in words.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
+    own = {f"{prefix}{name}": str(word.model_fields[name].description) for name in words if name not in inner}
+    return own | {path: text for name, kind in inner.items() for path, text in fields(kind, f"{prefix}{name}.").items()}
+
+
+FIELDS = {
+    name: text for name, text in fields(Plan).items() if name != "data"
+}  # the data's hash is found, not asked for
+VALUES: dict[str, tuple[str, Plain]] = {
+    "dataset": ("digits", "digits"),
+    "space": ("{blocks: [{conv: {out_channels: 8, kernel_size: {choice: [1, 3]}}}]}", ...),
+    "recipe.epochs": ("{int: [2, 4]}", {"int": [2, 4]}),
+    "recipe.learning_rate": ("{float: [1e-3, 0.1], log: true}", {"float": [0.001, 0.1], "log": True}),
+    "recipe.augmentation": ("null", None),
+    "recipe.restarts": ("[1, 3]", [1, 3]),
+    "recipe.optimizer": ("{choice: [sgd, adamw]}", {"choice": ["sgd", "adamw"]}),
+    "limits.max_parameters": ("8000", 8000),
+    "budget.trials": ("7", 7),
+    "budget.minutes": ("0.5", 0.5),
+    "pruner.rungs": ("[1, 2]", [1, 2]),
+    "seed": ("3", 3),
+    "name": ("2026", "2026"),
+    "imports": ("json", ["json"]),
+    "executor.workers": ("2", 2),
+    "executor.device": ("cpu", "cpu"),
+    "storage": ("sqlite:///x.db", "sqlite:///x.db"),
+}
+
+
+def at(plan: Plain, path: str) -> Plain:
+    for key in path.split("."):
+        plan = plan[key]
+    return plan
+
+
+def refusal(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit, match="2"):
+        read_command(arguments)
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.fixture
+def helped(capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit, match="0"):
+        read_command(["--help"])
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("path", list(FIELDS))
+def test_every_field_has_a_flag_that_says_what_it_means(path: str, helped: str) -> None:
+    assert f"--{path.replace('_', '-')} " in helped.replace("--import ", "--imports ")
+    assert FIELDS[path] != "None"
+    assert " ".join(FIELDS[path].split()) in helped
+
+
+@pytest.mark.parametrize("path", list(SHORT))
+def test_a_short_flag_means_its_field(path: str) -> None:
+    text, _ = VALUES[path]
+    assert read_command([SHORT[path], text]) == read_command([f"--{path.replace('_', '-')}", text])
+
+
+@pytest.mark.parametrize(("path", "text", "value"), [(path, *pair) for path, pair in VALUES.items() if path != "space"])
+def test_a_flags_value_is_read_as_in_a_file(path: str, text: str, value: Plain) -> None:
+    plan = read_command([f"--{path.replace('_', '-')}", text]).plan
+    assert at(plan, path) == value
+    Plan.model_validate(plan)
+
+
+def test_a_flag_stands_over_the_file_and_the_file_over_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text("dataset: digits\nrecipe: {epochs: 3, batch_size: 64}\nbudget: {trials: 9}\n")
+    plan = Plan.model_validate(read_command([str(file), "--recipe.epochs", "4", "--seed", "5"]).plan)
+    assert plan.recipe["epochs"] == 4
+    assert plan.recipe["batch_size"] == 64
+    assert (plan.seed, plan.budget.trials, plan.sampler.kind) == (5, 9, "tpe")
+
+
+def test_a_list_is_given_by_one_flag_an_item(tmp_path: Path) -> None:
+    network = '{"input": {"channels": 1, "height": 8, "width": 8}, "classes": 10, "blocks": [%s]}'
+    (tmp_path / "one.json").write_text(network % '{"conv": {"out_channels": 1, "kernel_size": 1}}')
+    (tmp_path / "two.json").write_text(network % '{"conv": {"out_channels": 2, "kernel_size": 1}}')
+    arguments = [f"--start={tmp_path / name}.json" for name in ("one", "two")]
+    plan = Plan.model_validate(
+        read_command([*arguments, "--dataset", "digits", "--import", "json", "--import", "csv"]).plan
+    )
+    assert [str(network) for network in plan.start] == ["1(1x1), average", "2(1x1), average"]
+    assert plan.imports == ("json", "csv")
+
+
+def test_a_command_says_whether_it_names_a_data_set(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text("dataset: mnist\n")
+    assert not read_command([]).names_dataset
+    assert read_command(["--dataset", "mnist"]).names_dataset
+    assert read_command([str(file)]).names_dataset
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--trails", "5"], "there is no flag --trails; perhaps you meant --trials"),
+        (
+            ["--recipe.learning_rate=3"],
+            "there is no flag --recipe.learning_rate; perhaps you meant --recipe.learning-rate",
+        ),
+        (["--epochs", "3"], "there is no flag --epochs; perhaps you meant --recipe.epochs"),
+        (["--zzz"], "there is no flag --zzz; --help lists all flags"),
+        (["a.yaml", "b.yaml"], "'b.yaml' is one plan too many; give one file"),
+        (["--seed"], "argument --seed: expected one argument"),
+    ],
+    ids=str,
+)
+def test_an_unknown_flag_is_answered_with_the_nearest(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert refusal(*arguments, capsys=capsys) == f"python -m cnnsearch.study: error: {said}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seed", "{a"], "--seed: line 1, column 3: not YAML: expected ',' or '}', but got '<stream end>'"),
+        (
+            ["--seed", "{a: 1, a: 2}"],
+            '--seed: line 1, column 8: not YAML: found duplicate key "a" with value "2" (original value: "1")',
+        ),
+        (["--recipe.momentum", ".nan"], "--recipe.momentum: nan is no number to reckon with; write a finite one"),
+        (["none.yaml"], "none.yaml: cannot be read (No such file or directory); check the path"),
+        (["--start", "none.json"], "start[0]: none.json: cannot be read (No such file or directory); check the path"),
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be_read_is_refused_by_its_flag(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidSpecError) as caught:
+        read_command(arguments)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--seed", "'3'"], "seed: input should be a valid integer, not '3'"),
+        (
+            ["--recipe.epochs", "{choice: []}"],
+            "recipe.epochs: choice takes a list of at least one option, and neither log nor step",
+        ),
+        (["--pruner.rungs", "3"], "pruner.rungs: input should be a valid tuple, not 3"),
+        (
+            ["--device", "tpu"],
+            "device: 'tpu' is no device; write 'cpu', 'cuda' for all GPUs, or 'cuda:0' for the first",
+        ),
+        (
+            ["--import", "nowhere"],
+            (
+                "imports: 'nowhere' cannot be imported (No module named 'nowhere'); "
+                "give it as `import` would, from the folder it lies in"
+            ),
+        ),
+    ],
+    ids=str,
+)
+def test_a_bad_value_ends_the_command_with_its_place(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--dry-run", "--dataset", "digits", *arguments]) == 2
+    assert capsys.readouterr().err == f"{said}\n"
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", "mnist", "3"])
+def test_a_file_that_is_no_mapping_is_refused_even_with_flags(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text(content)
+    assert main(["--dry-run", str(file), "--seed", "3"]) == 2
+    assert capsys.readouterr().err.startswith("input should be a valid dictionary or instance of Plan, not ")
+
+
+def test_what_stands_in_the_way_of_a_flag_is_refused_by_the_plan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text("dataset: digits\nbudget: 5\n")
+    assert main(["--dry-run", str(file), "--trials", "3"]) == 2
+    assert capsys.readouterr().err == "budget: input should be a valid dictionary or instance of Budget, not 5\n"
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    said = python(["-X", "importtime", "-m", "cnnsearch.study", "--help"], tmp_path)
+    assert said.stdout.startswith("usage: python -m cnnsearch.study [PLAN.yaml] [--dry-run] [flags]\n")
+    assert heavy_imports(said.stderr) == []
+
+
+def test_a_bad_file_imports_nothing_heavy_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text("dataset: mnits\n")
+    said = python(["-X", "importtime", "-m", "cnnsearch.study", "plan.yaml"], tmp_path)
+    assert said.returncode == 2
+    assert said.stderr.splitlines()[-1] == "dataset: input should be 'mnist' or 'digits', not 'mnits'"
+    assert heavy_imports(said.stderr) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]

@@ -1,0 +1,300 @@
+"""What decides a study, how a plan is refused, and what its name says."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import ROOT
+
+from cnnsearch.datasets import FACTS
+from cnnsearch.defaults import DEFAULTS
+from cnnsearch.errors import InvalidSpecError
+from cnnsearch.holes import sites
+from cnnsearch.plan import Limits, Plan, decisive, differences, imports_of, read_plan
+from cnnsearch.space import uniformly
+from cnnsearch.text import Plain, read_file
+
+CONV: dict[str, Any] = {"out_channels": 8, "kernel_size": 3}
+SPACE: dict[str, Any] = {"blocks": [{"conv": {**CONV, "out_channels": {"choice": [4, 8]}}}]}
+START: dict[str, Any] = {
+    "input": {"channels": 1, "height": 8, "width": 8},
+    "blocks": [{"conv": CONV}],
+    "classes": 10,
+}
+
+
+def plan_of(**fields: object) -> Plan:
+    return Plan.model_validate({"dataset": "digits", "space": SPACE, **fields})
+
+
+def refusal(**fields: object) -> str:
+    with pytest.raises(InvalidSpecError) as caught:
+        plan_of(**fields)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("dataset", list(DEFAULTS))
+def test_the_committed_plan_of_a_data_set_is_its_default(dataset: str) -> None:
+    plan = read_plan(ROOT / f"studies/{dataset}.yaml")
+    assert plan.stored() == Plan.model_validate({"dataset": dataset}).stored()
+    assert read_file(ROOT / f"studies/{dataset}.yaml") == {"dataset": dataset, **DEFAULTS[dataset]}
+
+
+def test_mnist_8k_keeps_the_assignments_laws() -> None:
+    plan = read_plan(ROOT / "studies/mnist_8k.yaml")
+    assert plan.limits.max_parameters == 7_999
+    candidates = [plan.draw(uniformly(random.Random(seed))) for seed in range(50)]  # noqa: S311 (no secret)
+    assert all(candidate.network.head.hidden == () for candidate in candidates)
+    assert all(candidate.recipe.epochs <= 15 for candidate in candidates)
+    assert any(candidate.network.cost.parameters <= 7_999 for candidate in candidates)
+
+
+def test_an_empty_plan_is_the_default_study_of_mnist() -> None:
+    plan = Plan.model_validate({})
+    assert (plan.dataset, plan.budget.trials, plan.seed) == ("mnist", 50, 0)
+    assert plan.space == DEFAULTS["mnist"]["space"]
+
+
+def test_a_given_space_is_taken_whole_and_a_given_recipe_field_by_field() -> None:
+    plan = plan_of(recipe={"epochs": 2})
+    assert plan.space == SPACE
+    assert plan.recipe == {**DEFAULTS["digits"]["recipe"], "epochs": 2}
+
+
+def test_input_and_classes_follow_from_the_data_set() -> None:
+    network = plan_of(recipe={"learning_rate": 0.01}).draw(lambda _: 0).network
+    assert (network.input.shape, network.classes) == (FACTS["digits"].shape, 10)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"dataset": "mnits"}, "dataset: input should be 'mnist' or 'digits', not 'mnits'"),
+        ({"recipy": {}}, "recipy: unknown key; is it misspelt, or does it belong elsewhere?"),
+        ({"seed": "0"}, "seed: input should be a valid integer, not '0'"),
+        ({"seed": -1}, "seed: input should be greater than or equal to 0, not -1"),
+        ({"budget": {"trials": 0}}, "budget.trials: input should be greater than or equal to 1, not 0"),
+        ({"budget": {"minutes": 0}}, "budget.minutes: input should be greater than 0, not 0"),
+        ({"pruner": {"rungs": [1, 0]}}, "pruner.rungs[1]: input should be greater than or equal to 1, not 0"),
+        ({"limits": {"max_macs": 1.5}}, "limits.max_macs: input should be a valid integer, not 1.5"),
+        ({"name": "a/b"}, "name: string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$', not 'a/b'"),
+        ({"space": []}, "space: input should be a valid dictionary, not []"),
+        ({"space": {}}, "space.blocks: missing; this key must be given"),
+        (
+            {"space": {"blocks": [{"conv": {**CONV, "kernel_size": {"choice": []}}}]}},
+            "space.blocks[0].conv.kernel_size: choice takes a list of at least one option, and neither log nor step",
+        ),
+        (
+            {"space": {"blocks": [{"conv": {**CONV, "out_channels": {"choice": [8, 0]}}}]}},
+            "space.blocks[0].conv.out_channels.choice[1]: input should be greater than or equal to 1, not 0",
+        ),
+        (
+            {"space": {"blocks": [{"kind": {"choice": ["plain", "plane"]}, "conv": CONV}]}},
+            ("space.blocks[0].kind.choice[1]: 'plane' is no registered kind of block (known: plain, residual, "
+            "separable); load one's own with --import"),
+        ),
+        (
+            {"space": {**SPACE, "input": START["input"], "classes": 10}},
+            ("space.classes: follows from the data set 'digits'; leave it out\n"
+            "space.input: follows from the data set 'digits'; leave it out"),
+        ),
+        (
+            {"recipe": {"epochs": {"int": [1.0, 2.0]}}},
+            ("recipe.epochs.int: must be [lowest, highest], two int numbers of at most 1,000,000,000,000,000,"
+            " not [1.0, 2.0]"),
+        ),
+        (
+            {"recipe": {"epochs": {"choice": [1, 0]}}},
+            "recipe.epochs.choice[1]: input should be greater than or equal to 1, not 0",
+        ),
+        ({"recipe": {"epoch": 3}}, "recipe.epoch: unknown key; is it misspelt, or does it belong elsewhere?"),
+        (
+            {"recipe": {"label_smoothing": {"float": [0.0, 1.0]}}},
+            "recipe.label_smoothing: input should be less than 1, not 1.0",
+        ),
+        (
+            {"start": [START, {**START, "classes": 5}]},
+            "start[1]: takes 1x8x8 images of 5 classes, but digits has 1x8x8 images of 10; change input and classes",
+        ),
+        (
+            {"start": [{**START, "input": {"channels": 1, "height": 28, "width": 28}}]},
+            "start[0]: takes 1x28x28 images of 10 classes, but digits has 1x8x8 images of 10; change input and classes",
+        ),
+        (
+            {"start": [{**START, "blocks": []}]},
+            "start[0].blocks: must have at least 1 items, not 0",
+        ),
+        (
+            {"data": "abc"},
+            (f"data: the plan was made for data with SHA-256 abc, but digits has {FACTS['digits'].sha256};"
+            " leave `data` out to plan anew"),
+        ),
+    ],
+    ids=lambda value: json.dumps(value)[:60],
+)  # fmt: skip
+def test_a_fault_is_refused_with_its_place_and_law(fields: dict[str, Any], said: str) -> None:
+    assert refusal(**fields) == said
+
+
+def test_faults_of_several_fields_are_said_together() -> None:
+    assert len(refusal(dataset="mnits", seed=-1, name="").splitlines()) == 3
+
+
+@pytest.mark.parametrize("data", [None, [], "mnist", 3])
+def test_what_is_no_mapping_is_no_plan(data: object) -> None:
+    with pytest.raises(InvalidSpecError, match="input should be a valid dictionary or instance of Plan"):
+        Plan.model_validate(data)
+
+
+def test_start_networks_named_by_file_are_read_beside_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "net.json").write_text(json.dumps(START))
+    (tmp_path / "plan.yaml").write_text("dataset: digits\nstart: [net.json]\n")
+    (network,) = read_plan(tmp_path / "plan.yaml").start
+    assert network.cost.parameters == 186
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("none.json", "cannot be read (No such file or directory); check the path"),
+        ("torn.json", "line 1, column 2: not JSON: Expecting property name enclosed in double quotes"),
+    ],
+)
+def test_a_start_network_that_cannot_be_read_is_refused(name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "torn.json").write_text("{")
+    (tmp_path / "plan.yaml").write_text(f"dataset: digits\nstart: [{name}]\n")
+    with pytest.raises(InvalidSpecError) as caught:
+        read_plan(tmp_path / "plan.yaml")
+    assert str(caught.value) == f"start[0]: {tmp_path / name}: {said}"
+
+
+def test_a_candidate_keeps_what_was_asked_and_what_was_built() -> None:
+    plan = plan_of(recipe={"epochs": {"int": [2, 4]}, "learning_rate": 0.01})
+    candidate = plan.draw(lambda _: 1)
+    assert candidate.asked == {"blocks[0].conv.out_channels": 1, "recipe.epochs": 1}
+    assert candidate.built == {"blocks[0].conv.out_channels": 8, "recipe.epochs": 3}
+    assert candidate.recipe.epochs == 3
+
+
+def test_every_hole_of_space_and_recipe_is_known() -> None:
+    plan = plan_of(recipe={"epochs": {"int": [2, 4]}, "learning_rate": 0.01})
+    assert [hole.name for hole in plan.holes] == ["blocks[0].conv.out_channels", "recipe.epochs"]
+    assert all(site.needs == {} for site in sites(plan.recipe_tree))
+
+
+def test_a_start_network_gets_the_middle_of_the_recipes_holes() -> None:
+    rate = {"float": [0.001, 0.1], "log": True}
+    plan = plan_of(
+        start=[START], recipe={"epochs": {"int": [2, 4]}, "learning_rate": rate, "momentum": {"float": [0.0, 0.8]}}
+    )
+    candidate = plan.start_with(plan.start[0])
+    assert (candidate.recipe.epochs, candidate.recipe.momentum) == (3, 0.4)
+    assert candidate.recipe.learning_rate == pytest.approx(0.01)
+    assert candidate.asked == {}
+
+
+def test_candidates_are_equal_when_they_compute_the_same() -> None:
+    plan = plan_of(recipe={"epochs": 2, "learning_rate": 0.01, "momentum": {"choice": [0.1, 0.9]}})
+    one, other = (plan.draw(lambda hole, i=index: i * hole.name.endswith("momentum")) for index in (0, 1))
+    assert one.recipe != other.recipe  # but AdamW does not use momentum
+    assert one.fingerprint == other.fingerprint
+    assert one.fingerprint != plan.draw(lambda _: 1).fingerprint
+
+
+def test_limits_say_by_how_much_they_are_exceeded() -> None:
+    cost = plan_of(start=[START]).start[0].cost
+    assert Limits().excess(cost) == {}
+    limits = Limits(
+        max_parameters=93, max_macs=cost.macs, max_weight_bytes=2 * cost.weight_bytes, max_activation_bytes=1
+    )
+    assert limits.excess(cost) == {
+        "parameters": 1.0,
+        "macs": 0.0,
+        "weight_bytes": -0.5,
+        "activation_bytes": cost.activation_bytes - 1,
+    }
+
+
+DECIDING: dict[str, Any] = {
+    "space": {"blocks": [{"conv": CONV}]},
+    "recipe": {"epochs": 3},
+    "limits": {"max_parameters": 1000},
+    "sampler": {"kind": "random"},
+    "pruner": {"keep": 0.5},
+    "seed": 1,
+    "start": [START],
+    "imports": ["json"],
+}
+INDECISIVE: dict[str, Any] = {
+    "budget": {"trials": 80, "minutes": 3.0},
+    "executor": {"workers": 7, "device": "cuda"},
+    "name": "other",
+    "runs": "elsewhere",
+    "storage": "sqlite:///elsewhere.db",
+    "data_root": "/elsewhere",
+}
+
+
+@pytest.mark.parametrize("field", list(DECIDING))
+def test_what_decides_the_results_changes_the_fingerprint(field: str) -> None:
+    assert plan_of(**{field: DECIDING[field]}).fingerprint != plan_of().fingerprint
+
+
+@pytest.mark.parametrize("field", list(INDECISIVE))
+def test_where_and_how_long_a_study_runs_leaves_the_fingerprint(field: str) -> None:
+    changed = plan_of(**{field: INDECISIVE[field]})
+    assert changed != plan_of()
+    assert changed.fingerprint == plan_of().fingerprint
+
+
+def test_every_field_of_a_plan_is_known_to_decide_or_not() -> None:
+    assert {*DECIDING, *INDECISIVE, "dataset", "data"} == set(Plan.model_fields)
+    assert decisive(plan_of().stored()).keys() == {*DECIDING, "dataset", "data"}
+
+
+def test_the_data_set_and_its_hash_are_in_the_fingerprint() -> None:
+    assert plan_of().stored()["data"] == FACTS["digits"].sha256
+    assert plan_of().fingerprint != Plan.model_validate({"space": SPACE}).fingerprint
+
+
+def test_a_default_written_out_leaves_the_fingerprint() -> None:
+    written_out = Plan.model_validate({"dataset": "digits"}).stored()
+    assert Plan.model_validate(written_out).fingerprint == Plan.model_validate({"dataset": "digits"}).fingerprint
+
+
+def test_a_run_is_named_by_data_set_and_fingerprint_or_as_asked() -> None:
+    plan = plan_of()
+    assert plan.run_name == f"digits-{plan.fingerprint}"
+    assert len(plan.fingerprint) == 8
+    assert plan_of(name="mine", runs="all").folder == Path("all/mine")
+
+
+def test_a_stored_plan_keeps_no_password() -> None:
+    stored = plan_of(storage="postgresql://me:secret@host/studies").stored()
+    assert stored["storage"] == "postgresql://me:***@host/studies"
+    assert "secret" not in json.dumps(stored)
+
+
+def test_differences_are_said_by_place() -> None:
+    before = decisive(plan_of(recipe={"epochs": 2}).stored())
+    now = decisive(plan_of(recipe={"epochs": 3, "momentum": 0.5}, seed=4, limits={"max_macs": 9}).stored())
+    assert list(differences(before, now)) == [
+        "recipe.epochs: 2 before, 3 now",
+        "recipe.momentum: null before, 0.5 now",
+        "limits.max_macs: null before, 9 now",
+        "seed: 0 before, 4 now",
+    ]
+
+
+def test_equal_plans_have_no_differences() -> None:
+    assert list(differences(decisive(plan_of().stored()), decisive(plan_of(name="other").stored()))) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [({"imports": ["a", 3, "b"]}, ["a", "b"]), ({"imports": "a"}, []), ({}, []), ([], []), (None, [])],
+)
+def test_imports_are_found_in_plans_not_yet_checked(data: Plain, names: list[str]) -> None:
+    assert imports_of(data) == names
