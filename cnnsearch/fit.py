@@ -43,6 +43,11 @@ class LookAhead:
             for start in self._starts(parts["input"])
         )
 
+    def decides(self, hole: Hole) -> bool:
+        """Say whether a hole can decide over sizes; out_channels may have thousands of options and mostly does not."""
+        keys = [key for key in hole.name.replace("[", ".").split(".") if key[0].isalpha() and key != "choice"]
+        return keys[0] in {"input", "blocks"} and keys[-1] not in self._skips
+
     def _starts(self, node: Node) -> list[Shape]:
         if node not in self._inputs:
             found = (Input.model_validate(to_plain(filled)).shape for filled, _ in fillings(node))

@@ -80,6 +80,7 @@ class Repeat(NamedTuple):
 Node = Hole | Real | Leaf | Map | Row | Repeat
 Suggest = Callable[[Hole | Real], float]  # a hole's index (an int), or a value
 CanFit = Callable[[Node], bool]
+Decides = Callable[[Hole], bool]  # whether options of this hole can differ in what `can_fit` says of them
 
 
 class Filled(NamedTuple):
@@ -217,7 +218,8 @@ def sites(node: Node, needs: dict[str, int] | None = None) -> Iterator[Site]:
         yield Site(node, needs)
     if isinstance(node, Hole):
         for index, option in enumerate(node.options):
-            yield from sites(option, {**needs, node.name: index})
+            if not isinstance(option, Leaf):
+                yield from sites(option, {**needs, node.name: index})
     elif isinstance(node, Repeat):
         yield from sites(node.count, needs)
         for number, item in enumerate(node.items):
@@ -313,7 +315,7 @@ def _starred(node: Node) -> Plain:
 # Filling
 
 
-def fill(tree: Node, suggest: Suggest, can_fit: CanFit) -> Filled:
+def fill(tree: Node, suggest: Suggest, can_fit: CanFit, decides: Decides = lambda _: True) -> Filled:
     """Ask for every hole, then fill the active ones so that the rest can still fit.
 
     Index i of n options becomes the one at i * m // n of the m that fit, so that order is kept and the distribution
@@ -321,7 +323,7 @@ def fill(tree: Node, suggest: Suggest, can_fit: CanFit) -> Filled:
     """
     asked = {site.hole.name: suggest(site.hole) for site in sites(tree)}
     built: dict[str, Plain] = {}
-    filled = _fill(tree, lambda node: node, _Way(asked, built, can_fit))
+    filled = _fill(tree, lambda node: node, _Way(asked, built, can_fit, decides))
     return Filled(to_plain(filled), asked, built)
 
 
@@ -329,6 +331,7 @@ class _Way(NamedTuple):
     asked: Mapping[str, float]
     built: dict[str, Plain]
     can_fit: CanFit
+    decides: Decides
 
 
 Put = Callable[[Node], Node]  # gives the whole tree with this node in the place that is being filled
@@ -346,7 +349,7 @@ def _fill(node: Node, put: Put, way: _Way) -> Node:
 
 
 def _choose(hole: Hole, put: Put, way: _Way) -> Node:
-    fitting = [option for option in hole.options if way.can_fit(put(option))]
+    fitting = [option for option in hole.options if not way.decides(hole) or way.can_fit(put(option))]
     if not fitting:
         _refuse(hole.name, f"none of its {len(hole.options)} options can fit; allow a smaller window or less pooling")
     index = int(way.asked[hole.name]) * len(fitting) // len(hole.options)

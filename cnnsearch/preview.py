@@ -86,8 +86,7 @@ def _forecast(plan: Plan, drawn: list[Candidate], devices: tuple[str, ...]) -> s
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
     if speed is None or not allowed:
         return "unknown until the first run"
-    epochs = mean(candidate.recipe.epochs for candidate in allowed) * speed.share_trained
-    macs = mean(candidate.network.cost.macs for candidate in allowed) * plan.facts.train_images
-    seconds = plan.budget.trials * epochs * macs / speed.macs_per_second / len(devices)
+    each = mean(speed.seconds(c.network.cost.macs) * c.recipe.epochs for c in allowed) * plan.facts.train_images
+    seconds = plan.budget.trials * each * speed.share_trained / len(devices)
     day = datetime.fromtimestamp(speed.time).astimezone().date()
     return f"about {max(1, round(seconds / 60))} min (from this machine's speed in the run of {day})"

@@ -53,13 +53,13 @@ class Space:
 
         Raises InvalidSpecError where it exceeds a limit of the library, which sizes alone do not show.
         """
-        filled = fill(self.tree, suggest, self.ahead.can_fit)
+        filled = fill(self.tree, suggest, self.ahead.can_fit, self.ahead.decides)
         return Drawn(Network.model_validate(filled.data), filled.asked, filled.built)
 
     def draw_blindly(self, suggest: Suggest) -> Network | None:
         """Draw as one would without looking ahead; None where it does not fit."""
         try:
-            return Network.model_validate(fill(self.tree, suggest, lambda _: True).data)
+            return Network.model_validate(fill(self.tree, suggest, lambda _: True, lambda _: False).data)
         except InvalidSpecError:
             return None
 

@@ -1,6 +1,8 @@
 """A block whose module does what a user's code may do; registered where `register_blocks_that_fail` is imported."""
 
 import faulthandler
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -44,13 +46,17 @@ def crash() -> None:
     faulthandler._sigsegv()  # noqa: SLF001
 
 
+def be_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def nothing() -> None:
     pass
 
 
 ACTS: dict[str, Callable[[], None]] = {
     act.__name__: act
-    for act in (bug, leave, recurse, ask_torch_for_too_much, ask_python_for_too_much, chat, crash, nothing)
+    for act in (bug, leave, recurse, ask_torch_for_too_much, ask_python_for_too_much, chat, crash, be_killed, nothing)
 }
 
 

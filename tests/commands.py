@@ -11,7 +11,7 @@ HEAVY = ("torch", "torchvision", "optuna", "plotly", "sklearn", "rich")
 
 
 def python(arguments: Sequence[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a folder; nothing of this machine's state is read or written."""
+    """Run Python in a folder; nothing of this machine's state is read or written, and a command that hangs fails."""
     state = {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), **environment}
     return subprocess.run(
         [sys.executable, *arguments],
@@ -19,6 +19,7 @@ def python(arguments: Sequence[str], folder: Path, **environment: str) -> subpro
         env={**os.environ, **state},
         capture_output=True,
         text=True,
+        timeout=300,
         check=False,
     )
 

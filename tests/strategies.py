@@ -69,7 +69,9 @@ _heads = st.fixed_dictionaries(
 small_spaces = st.fixed_dictionaries(
     {
         "input": images,
-        "blocks": st.one_of(_lists, _lists, st.lists(_lists, min_size=1, max_size=2).map(lambda all_: {"choice": all_})),
+        "blocks": st.one_of(
+            _lists, _lists, st.lists(_lists, min_size=1, max_size=2).map(lambda all_: {"choice": all_})
+        ),
         "classes": st.just(2),
     },
     optional={"head": _heads},

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from cnnsearch.history import Run
 from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
 from cnnsearch.plan import Plan
 from cnnsearch.study import conduct
+from cnnsearch.study.outcome import Outcome
+from cnnsearch.study.proposer import Proposer
 
 HERE = Path(__file__).parent
 STUDY = (sys.executable, "-m", "cnnsearch.study")
@@ -62,9 +64,7 @@ def learn(job: Job) -> Iterator[Event]:
 
 
 def tell(job: Job, epoch: int, accuracy: float) -> Epoch:
-    return Epoch(
-        trial=job.trial, epoch=epoch, loss=1.0, validation_accuracy=accuracy, validation_loss=1.0, seconds=0.1
-    )
+    return Epoch(trial=job.trial, epoch=epoch, loss=1.0, validation_accuracy=accuracy, validation_loss=1.0, seconds=0.1)
 
 
 def die(job: Job) -> Iterator[Event]:
@@ -146,6 +146,13 @@ class ScriptedExecutor(Executor):
         self._running.clear()
 
 
+def proposer_of(plan: Plan, known: Iterable[Outcome] = ()) -> Proposer:
+    """Make a proposer whose storage is no file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("cnnsearch.study.proposer.optuna.create_study", _in_memory)
+        return Proposer(plan, plan.folder, known)
+
+
 def search(plan: Plan, script: Script = learn, slots: int = 1) -> tuple[Run, ScriptedExecutor]:
     """Search with a script in place of training; no report is drawn."""
     executor = ScriptedExecutor(script, slots)
@@ -186,7 +193,6 @@ def start(folder: Path, *flags: str, command: tuple[str, ...] = STUDY) -> subpro
         stderr=subprocess.PIPE,
         text=True,
     )
-
 
 
 def end_of(process: subprocess.Popen[str]) -> tuple[int, str, str]:

@@ -41,7 +41,9 @@ def test_a_study_with_a_block_of_ones_own_runs(tmp_path: Path) -> None:
     said = run("own_block.py", tmp_path, "given")
     (folder,) = (tmp_path / "given").iterdir()
     assert {path.name for path in tmp_path.iterdir()} <= {"given", "state"}
-    kinds = {block.get("kind", "plain") for trial in history.read(folder).trials for block in trial.network_data["blocks"]}
+    kinds = {
+        block.get("kind", "plain") for trial in history.read(folder).trials for block in trial.network_data["blocks"]
+    }
     assert kinds == {"plain", "excited"}
     assert "right on validation" in said
 

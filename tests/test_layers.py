@@ -141,9 +141,7 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_a_long_value_is_cut_in_an_error() -> None:
-    assert faults_of(conv(kernel_size=[1] * 100_000)) == [
-        f"blocks[0].conv.kernel_size: {PAIR} [1, 1, 1, 1, 1, 1, ...]"
-    ]
+    assert faults_of(conv(kernel_size=[1] * 100_000)) == [f"blocks[0].conv.kernel_size: {PAIR} [1, 1, 1, 1, 1, 1, ...]"]
     assert faults_of(conv(kernel_size=10**5000)) == [
         "blocks[0].conv.kernel_size: must be from 1 to 1024, not a number of thousands of digits"
     ]

@@ -68,7 +68,9 @@ def states(run: Run) -> list[str]:
 
 @settings(max_examples=25)
 @given(st.lists(st.sampled_from(sorted(SCRIPTS)), max_size=12), st.integers(1, 3), st.integers(1, 6))
-def test_every_trial_has_one_last_word_whatever_happens_to_its_workers(acts: list[str], slots: int, trials: int) -> None:
+def test_every_trial_has_one_last_word_whatever_happens_to_its_workers(
+    acts: list[str], slots: int, trials: int
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         wanted = plan(Path(folder), budget={"trials": trials})
         run, executor = search(wanted, in_turn(*(SCRIPTS[act] for act in acts)), slots)

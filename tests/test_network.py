@@ -260,9 +260,7 @@ WIDE = {"conv": {"out_channels": 4096, "kernel_size": 1}}
     ],
     ids=["channels", "digits", "blocks", "million blocks", "parameters", "macs", "activations", "matrices"],
 )
-def test_bombs_are_refused_before_anything_is_made(
-    data: Plain, fault: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bombs_are_refused_before_anything_is_made(data: Plain, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     walked: list[Layer] = []
     out = Conv.out
     monkeypatch.setattr(Conv, "out", lambda conv, shape: (walked.append(conv), out(conv, shape))[1])

@@ -124,7 +124,7 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         ),
         (
             {"start": [{**START, "blocks": []}]},
-            "start[0].blocks: must have at least 1 items, not 0",
+            "start[0].blocks: must have from 1 to 64 items, not 0",
         ),
         (
             {"data": "abc"},

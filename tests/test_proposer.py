@@ -5,7 +5,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 from sqlalchemy import URL
-from study_rig import SIX_NETWORKS, TINY, die, fail, in_turn, learn, plan, search
+from study_rig import SIX_NETWORKS, TINY, die, fail, in_turn, learn, plan, proposer_of, search
 
 from cnnsearch import history
 from cnnsearch.errors import InvalidSpecError, RunError
@@ -48,10 +48,10 @@ def outcome(trial: int, proposer: Proposer) -> Outcome:
 def test_a_sampler_seeded_again_proposes_what_a_fresh_one_proposes(kind: str, tmp_path: Path) -> None:
     # Optuna keeps its generators in private attributes; were they elsewhere, or more of them, this would fail.
     wanted = plan(tmp_path, WIDE, sampler={"kind": kind, "startup": 4})
-    one = Proposer(wanted, tmp_path, ())
+    one = proposer_of(wanted)
     known: list[Outcome] = []
     for trial in range(8):
-        fresh = Proposer(wanted, tmp_path, known).propose(trial)
+        fresh = proposer_of(wanted, known).propose(trial)
         known.append(outcome(trial, one))
         assert fresh.asked == known[-1].asked
         one.tell(known[-1])
@@ -59,7 +59,7 @@ def test_a_sampler_seeded_again_proposes_what_a_fresh_one_proposes(kind: str, tm
 
 
 def test_another_attempt_at_a_trial_proposes_something_else(tmp_path: Path) -> None:
-    proposer = Proposer(plan(tmp_path, WIDE), tmp_path, ())
+    proposer = proposer_of(plan(tmp_path, WIDE))
     first = proposer.propose(0)
     proposer.forget(0)
     assert proposer.propose(0, attempt=1).asked != first.asked
@@ -67,13 +67,13 @@ def test_another_attempt_at_a_trial_proposes_something_else(tmp_path: Path) -> N
 
 def test_every_hole_is_asked_in_every_trial(tmp_path: Path) -> None:
     wanted = plan(tmp_path, WIDE)
-    proposer = Proposer(wanted, tmp_path, ())
+    proposer = proposer_of(wanted)
     for trial in range(5):
         assert set(proposer.propose(trial).asked) == {hole.name for hole in wanted.holes}
 
 
 def test_tpe_learns_what_is_better(tmp_path: Path) -> None:
-    proposer = Proposer(plan(tmp_path, WIDE, sampler={"startup": 8}), tmp_path, ())
+    proposer = proposer_of(plan(tmp_path, WIDE, sampler={"startup": 8}))
     known = []
     for trial in range(30):
         known.append(outcome(trial, proposer))
@@ -95,7 +95,9 @@ def test_the_storage_says_what_the_record_says(tmp_path: Path) -> None:
         tmp_path, SIX_NETWORKS, storage=None, budget={"trials": 6}, limits={"max_parameters": 70}, seed=1,
         pruner={"kind": "median", "startup": 1},
     )  # fmt: skip
-    run, _ = search(wanted, in_turn(learn, fail("diverged", "the loss is nan"), fail("out of memory", "no"), die, die, die))
+    run, _ = search(
+        wanted, in_turn(learn, fail("diverged", "the loss is nan"), fail("out of memory", "no"), die, die, die)
+    )
     stored = told(wanted)
     assert [trial.user_attrs["trial"] for trial in stored] == [trial.number for trial in run.trials]
     for trial, seen in zip(run.trials, stored, strict=True):
@@ -199,4 +201,4 @@ def test_outcomes_of_a_record_are_those_of_the_live_study(tmp_path: Path) -> Non
     assert [each.trial for each in seen] == [trial.number for trial in run.trials]
     assert [each.failed_to_train for each in seen].count(True) >= 1
     for trial, each in zip(run.trials, seen, strict=True):
-        assert (each.violations["parameters"] > 0) == (trial.state == "turned_away")
+        assert (each.violations["parameters"] > 0) == (each.state == "turned_away"), trial.number

@@ -81,7 +81,10 @@ def test_bad_json_is_refused_with_its_place(text: str | bytes, message: str) -> 
         ("a: 'x", "line 1, column 6: not YAML: found unexpected end of stream"),
         ("- a\n b: c", "line 2, column 3: not YAML: mapping values are not allowed here"),
         ("\ta: 1", "line 1, column 1: not YAML: found character '\\t' that cannot start any token"),
-        ("a: 1\nb: 2\na: 3", 'line 3, column 1: not YAML: found duplicate key "a" with value "3" (original value: "1")'),
+        (
+            "a: 1\nb: 2\na: 3",
+            'line 3, column 1: not YAML: found duplicate key "a" with value "3" (original value: "1")',
+        ),
         ("- 1\n---\n- 2", "line 2, column 1: not YAML: but found another document"),
         ("\x00", "not YAML: unacceptable character #x0000: special characters are not allowed"),
         (b"\xff\xfea\x00", "byte 0: not UTF-8 text; save the file as UTF-8"),
@@ -143,7 +146,19 @@ SEEDS = (
 )
 SCRAPS = [
     *b"&*!%{}[]?:-|>\"'#\t\x00\xff\r@`~",
-    *(b"&a ", b"*a", b"!!int ", b"!!bool x", b"%YAML 1.1\n", b"---\n", b"<<: ", b"2001-01-01", b"0x", b".nan", b"1e999"),
+    *(
+        b"&a ",
+        b"*a",
+        b"!!int ",
+        b"!!bool x",
+        b"%YAML 1.1\n",
+        b"---\n",
+        b"<<: ",
+        b"2001-01-01",
+        b"0x",
+        b".nan",
+        b"1e999",
+    ),
     *(b"\\x", b"\\ud800", b"\xe2\x80\xa8", b"%TAG ! a\n", b"NaN", b"99999999999999999999", b"[[[[", b'{"a":'),
 ]
 

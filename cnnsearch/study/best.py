@@ -40,7 +40,7 @@ def drop(folder: Path, trial: int) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """Remove what an invocation that was killed left behind; the best network's files must be in place."""
+    """Remove what is left over, also by an invocation that was killed; the best network must be in its place."""
     shutil.rmtree(folder / "weights", ignore_errors=True)
     for each in (folder, folder / BEST):
         remove_drafts(each)

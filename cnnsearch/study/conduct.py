@@ -20,6 +20,7 @@ from cnnsearch.history import PLAN, Run
 from cnnsearch.imports import import_kinds
 from cnnsearch.plan import Plan, decisive, differences
 from cnnsearch.record import Record, own
+from cnnsearch.speed import remember
 from cnnsearch.study.best import publish, tidy
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.screen import Screen
@@ -55,7 +56,9 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
             save(history.read(folder).state)
         else:
             _train(plan, record, ledger, screen, save, notice)
-    return _finish(folder)
+            tidy(folder)
+        _write_page(folder, screen)
+    return history.read(folder)
 
 
 def _train(
@@ -75,6 +78,7 @@ def _train(
     finally:
         record.append(Closed(state=state))
         save(state)
+    remember(history.read(folder), plan.facts.train_images, devices[0])
 
 
 def _opened(notice: str) -> Opened:
@@ -119,8 +123,10 @@ def _saver(plan: Plan, ledger: Ledger, notice: str) -> Callable[[str], None]:
     return save
 
 
-def _finish(folder: Path) -> Run:
+def _write_page(folder: Path, screen: Screen) -> None:
     from cnnsearch.report import write_report
 
-    write_report(folder)
-    return history.read(folder)
+    try:
+        write_report(folder)
+    except OSError as error:  # the study is over and kept, whatever the disk says to its page
+        screen.say(f"no report.html ({error.strerror}); `python -m cnnsearch.report {folder}` makes it later")

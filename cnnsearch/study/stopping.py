@@ -17,7 +17,7 @@ def goes_on(pruner: Pruner, score: float, others: Collection[float]) -> bool:
     >>> goes_on(halving, 0.96, [0.90, 0.95, 0.97]), goes_on(halving, 0.96, [0.90, 0.95, 0.97, 0.98])
     (True, False)
     """
-    if pruner.kind == "none" or len(others) < pruner.startup:
+    if pruner.kind == "none" or len(others) < max(1, pruner.startup):
         return True
     if pruner.kind == "median":
         return score >= median(others)

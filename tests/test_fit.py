@@ -1,0 +1,190 @@
+"""The look ahead against brute force: an option is masked exactly when nothing behind it can fit."""
+
+import pytest
+from amount import examples
+from cnnsearch.blocks import Block, Plain, register
+from cnnsearch.blocks import KINDS
+from cnnsearch.errors import InvalidSpecError
+from cnnsearch.fit import LookAhead, lists_of
+from cnnsearch.flow import Flow, Step
+from cnnsearch.holes import Map, count_fillings, fillings, read, to_plain
+from cnnsearch.layers import Conv, MaxPool
+from cnnsearch.network import Network
+from cnnsearch.shapes import MisfitError, Shape
+from cnnsearch.space import Space
+from cnnsearch.text import Plain as Data
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from strategies import small_spaces
+
+MOST = 250  # fillings that are tried one by one
+
+
+def fits(filled: object) -> bool:
+    try:
+        Network.model_validate(to_plain(filled))  # type: ignore[arg-type]
+    except InvalidSpecError:
+        return False
+    return True
+
+
+@examples(80)
+@given(small_spaces)
+def test_the_look_ahead_says_what_trying_every_filling_says(data: Data) -> None:
+    tree = read(data)
+    assume(count_fillings(tree) <= MOST)
+    assert isinstance(tree, Map)
+    assert LookAhead(tree).can_fit(tree) == any(fits(filled) for filled, _ in fillings(tree))
+
+
+@examples(40)
+@given(small_spaces)
+def test_one_look_ahead_answers_for_every_partly_filled_space(data: Data) -> None:
+    tree = read(data)
+    assume(count_fillings(tree) <= MOST)
+    assert isinstance(tree, Map)
+    ahead = LookAhead(tree)
+    filled = [filled for filled, _ in fillings(tree)]
+    assert [ahead.can_fit(whole) for whole in filled] == [fits(whole) for whole in filled]
+
+
+IMAGE = {"channels": 4, "height": 8, "width": 8}
+
+
+def written(*blocks: Data, **others: Data) -> dict[str, Data]:
+    return {"input": IMAGE, "blocks": list(blocks), "classes": 10, **others}
+
+
+POOL = {"conv": {"out_channels": 4, "kernel_size": 1}, "maxpool": {"kernel_size": 2}}
+
+
+def refusal(data: Data) -> str:
+    with pytest.raises(InvalidSpecError) as caught:
+        Space(data)
+    return str(caught.value)
+
+
+def test_a_space_in_which_nothing_fits_is_refused_where_it_gets_furthest() -> None:
+    last = {**POOL, "maxpool": {"kernel_size": {"choice": [2, 3]}}}
+    assert refusal(written({"repeat": 3, "block": POOL}, last)) == (
+        "blocks: no filling of the holes fits; the one that gets furthest fails at blocks[3].maxpool.kernel_size:"
+        " window 2 is wider than its 1x1 input (floor((1 + 2*0 - 1*(2-1) - 1)/2) + 1 = 0);"
+        " drop this pool or pool less before it"
+    )
+
+
+def test_laws_between_fields_that_no_filling_keeps_are_told_at_their_place() -> None:
+    conv = {"out_channels": 4, "kernel_size": 3, "padding": "same", "stride": {"choice": [2, 3]}}
+    assert refusal(written({"conv": conv})).startswith(
+        "blocks: no filling of the holes fits; the one that gets furthest fails at blocks[0].conv.padding: 'same' keeps"
+    )
+
+
+def test_more_fillings_of_a_block_than_can_be_searched_are_refused() -> None:
+    many = {"int": [1, 200]}
+    block = {"conv": {"out_channels": 4, "kernel_size": [many, many]}, "maxpool": {"kernel_size": 1, "stride": many}}
+    assert refusal(written(block)) == (
+        "blocks: 8,000,000 fillings decide over the size of one map, more than the 20,000 that can be searched;"
+        " leave fewer fields open"
+    )
+    image = {"channels": 1, "height": {"int": [1, 2000]}, "width": {"int": [1, 2000]}}
+    assert refusal({**written(POOL), "input": image}).startswith("input: 4,000,000 fillings decide over the size")
+
+
+def test_fields_that_decide_over_no_size_may_be_open_without_end() -> None:
+    wide = {"int": [1, 4096]}
+    block = {
+        "conv": {"out_channels": wide, "kernel_size": 3, "bias": {"choice": [True, False]}},
+        "batchnorm": {"momentum": {"choice": [None, 0.1, 0.2]}, "eps": {"float": [1e-6, 1e-3], "log": True}},
+    }
+    assert len(Space(written(block, block)).holes) == 8
+
+
+def test_a_list_that_may_become_too_long_is_cut_and_one_that_must_is_refused() -> None:
+    block = {"conv": {"out_channels": 4, "kernel_size": 1}}
+    repeat = {"repeat": {"choice": [40, 20]}, "block": block}
+    space = Space(written({"repeat": {"choice": [20, 40]}, "block": block}, repeat))
+    drawn = space.draw(lambda hole: len(hole.options) - 1)  # type: ignore[union-attr]
+    assert len(drawn.network.blocks) <= 64
+    too_long = refusal(written({"repeat": {"choice": [1, 40]}, "block": block}, *[block] * 64))
+    assert too_long.startswith("blocks: must have from 1 to 64 items, not 65")
+    assert refusal({**written(), "blocks": {"choice": [[block], [block] * 65]}}) == (
+        "blocks.choice[1]: must have from 1 to 64 items, not 65"
+    )
+    assert refusal(written(block, *[{"repeat": 0, "block": block}] * 64)) == (
+        "blocks: 65 blocks and repeats are more than 64; leave some out"
+    )
+
+
+def test_a_list_that_may_become_empty_never_does() -> None:
+    space = Space(written({"repeat": {"choice": [1, 0]}, "block": POOL}))
+    assert [len(space.draw(lambda _, i=index: i).network.blocks) for index in (0, 1)] == [1, 1]
+
+
+def test_lists_in_holes_in_holes_have_their_chances() -> None:
+    tree = read({"choice": [[1], {"choice": [[2], [3]]}]})
+    assert [(to_plain(row), chance) for row, chance in lists_of(tree)] == [([1], 0.5), ([2], 0.25), ([3], 0.25)]
+
+
+class Narrow(Plain):
+    """A kind of one's own, which fits only maps of up to four channels and reads `bias` in its own way."""
+
+    kind: str = "narrow"
+
+    needs_channels = True
+
+    def flow(self, shape: Shape) -> Flow:
+        if shape.channels > 4:
+            raise MisfitError("conv", "too many channels")
+        pool = MaxPool(kernel_size=(2, 2) if self.conv.bias else (1, 1))
+        return (Step("conv", Conv(out_channels=self.conv.out_channels, kernel_size=(1, 1))), Step("maxpool", pool))
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "narrow", Narrow)
+
+
+counts = st.sampled_from([2, 4, 8])
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("channels", [[8, 16], [4, 8], [8, 2]])
+def test_a_kind_of_ones_own_may_depend_on_channels_and_on_any_field(channels: list[int]) -> None:
+    first = {"conv": {"out_channels": {"choice": channels}, "kernel_size": 1}}
+    own = {"kind": "narrow", "conv": {"out_channels": 4, "kernel_size": 1, "bias": {"choice": [True, False]}}}
+    tree = read({**written(first, own), "input": {"channels": 1, "height": 1, "width": 1}})
+    assert isinstance(tree, Map)
+    ahead = LookAhead(tree)
+    filled = [filled for filled, _ in fillings(tree)]
+    assert [ahead.can_fit(whole) for whole in filled] == [fits(whole) for whole in filled]
+    assert ahead.can_fit(tree) == any(fits(whole) for whole in filled)
+
+
+def test_a_layer_of_ones_own_kind_that_cannot_be_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Doubles(Block):
+        kind: str = "doubles"
+        times: int = 1
+
+        def flow(self, shape: Shape) -> Flow:
+            return (Step("conv", Conv(out_channels=shape.channels * self.times, kernel_size=(1, 1))),)
+
+    monkeypatch.setitem(KINDS, "doubles", Doubles)
+    space = Space(written({"kind": "doubles", "times": {"choice": [2, 5000]}}))
+    assert [space.draw(lambda _, i=index: i).network.shapes[-1].channels for index in (0, 1)] == [8, 8]
+
+
+def test_a_kind_needs_a_name_of_its_own() -> None:
+    class Nameless(Block):
+        def flow(self, shape: Shape) -> Flow:
+            _ = shape
+            return ()
+
+    with pytest.raises(TypeError, match=r"^Nameless needs a field `kind: Literal\['name'\] = 'name'` to be told apart"):
+        register(Nameless)
+
+    class Taken(Nameless):
+        kind: str = "plain"
+
+    with pytest.raises(ValueError, match=r"^kind 'plain' is Plain already; choose another name$"):
+        register(Taken)

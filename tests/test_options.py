@@ -1,0 +1,115 @@
+"""Options are checked one by one, whether they are drawn or not, and named by their place in the space file."""
+
+import pytest
+from cnnsearch.errors import InvalidSpecError
+from cnnsearch.holes import read
+from cnnsearch.options import check, pick
+from cnnsearch.recipe import Recipe
+from cnnsearch.space import Space
+from cnnsearch.text import Plain
+
+IMAGE = {"channels": 1, "height": 8, "width": 8}
+
+
+def written(*blocks: Plain, **others: Plain) -> dict[str, Plain]:
+    return {"input": IMAGE, "blocks": list(blocks), "classes": 10, **others}
+
+
+def conv(**fields: Plain) -> dict[str, Plain]:
+    return {"conv": {"out_channels": 4, "kernel_size": 3, **fields}}
+
+
+def hole(*options: Plain) -> dict[str, Plain]:
+    return {"choice": list(options)}
+
+
+PAIR = "must be a whole number or a [height, width] pair of them, not"
+UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
+
+
+@pytest.mark.parametrize(
+    ("data", "faults"),
+    [
+        (written(conv(kernel_size="3")), [f"blocks[0].conv.kernel_size: {PAIR} '3'"]),
+        (written(conv(kernel_size=hole(3, "3"))), [f"blocks[0].conv.kernel_size.choice[1]: {PAIR} '3'"]),
+        (
+            written(conv(out_channels={"int": [0, 9]})),
+            ["blocks[0].conv.out_channels: input should be greater than or equal to 1, not 0"],
+        ),
+        (
+            written(conv(), head={"dropout": {"float": [0.5, 1.5]}}),
+            ["head.dropout: input should be less than 1, not 1.5"],
+        ),
+        (
+            written({**conv(), "maxpool": hole(None, {"kernel": 2})}),
+            [
+                "blocks[0].maxpool.choice[1].kernel_size: missing; this key must be given",
+                f"blocks[0].maxpool.choice[1].kernel: {UNKNOWN}",
+            ],
+        ),
+        (
+            written({**conv(), "maxpool": hole(None, {"kernel_size": hole(2, hole(3, -1))})}),
+            [
+                "blocks[0].maxpool.choice[1].kernel_size.choice[1].choice[1]: must be from 1 to 1024, not -1",
+            ],
+        ),
+        (
+            written({**conv(), "maxpool": hole(None, {"kernel_size": 2, "padding": 2})}),
+            [
+                "blocks[0].maxpool.choice[1].padding: padding 2 is more than half of kernel_size 2;"
+                " at most 1 fits, or a larger kernel",
+            ],
+        ),
+        (
+            written({"repeat": {"int": [1, 3]}, "block": conv(kernel_size=hole(3, 0))}),
+            ["blocks[0].block[0].conv.kernel_size.choice[1]: must be from 1 to 1024, not 0"],
+        ),
+        (
+            written({"repeat": 2, "block": conv(kernal=3)}),
+            [f"blocks[0].conv.kernal: {UNKNOWN}", f"blocks[1].conv.kernal: {UNKNOWN}"],
+        ),
+        ({**written(), "blocks": hole([conv()], [3])}, ['blocks.choice[1][0]: a block is an object such as {"conv": {...}}, not 3']),
+        ({**written(), "blocks": 3}, ["blocks: input should be a valid tuple, not 3"]),
+        (
+            written(conv(), head=hole({}, {"hidden": hole([], [64] * 9)})),
+            ["head.choice[1].hidden.choice[1]: must have from 0 to 8 items, not 9"],
+        ),
+        (written(conv(), clases=3), [f"clases: {UNKNOWN}"]),
+        ({"blocks": [conv()]}, [f"{key}: missing; this key must be given" for key in ("input", "classes")]),
+        (
+            {"input": IMAGE, "classes": 2},
+            ["blocks: missing; this key must be given"],
+        ),
+        ([1], ["input should be a valid dictionary or instance of Network, not [1]"]),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_fault_of_an_option_is_told_at_the_option(data: Plain, faults: list[str]) -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        Space(data)
+    assert [str(fault) for fault in caught.value.faults] == faults
+
+
+def test_an_option_may_break_a_law_that_another_hole_can_keep() -> None:
+    pool = {"kernel_size": hole(2, 4), "padding": hole(0, 2)}
+    space = Space(written({**conv(padding=hole("same", 1), stride=hole(1, 2)), "maxpool": pool}))
+    assert len(space.holes) == 4
+
+
+def test_any_word_may_be_checked_and_its_place_stands_before() -> None:
+    tree = read({"epochs": {"int": [0, 5]}, "momentum": hole(0.9, 1)}, "recipe")
+    with pytest.raises(InvalidSpecError) as caught:
+        check(tree, Recipe.model_validate, "recipe")
+    assert str(caught.value).splitlines() == [
+        "recipe.epochs: input should be greater than or equal to 1, not 0",
+        "recipe.momentum.choice[1]: input should be less than 1, not 1",
+    ]
+
+
+def test_the_chosen_options_are_filled_in_and_located() -> None:
+    tree = read({"a": [{"repeat": hole(0, 2), "block": hole(1, {"b": {"float": [3, 4]}})}, hole(5)]})
+    data, places = pick(tree, {"a[0].repeat": 1, "a[0].block[1]": 1, "a[0].block[1].choice[1].b": 1})
+    assert data == {"a": [1, {"b": 4.0}, 5]}
+    assert places == {
+        "a[0].block[0]": "a[0]", "a[0].block[1]": "a[1]", "a[0].block[1].choice[1].b": "a[1].b", "a[1]": "a[2]",
+    }  # fmt: skip
