@@ -16,7 +16,7 @@ import pytest
 
 from cnnsearch.executors.executor import Executor
 from cnnsearch.history import Run
-from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
+from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job, Reason
 from cnnsearch.plan import Plan
 from cnnsearch.study import conduct
 from cnnsearch.study.outcome import Outcome
@@ -44,7 +44,7 @@ ONE_CANDIDATE: dict[str, Any] = {
 }
 
 
-def plan(runs: Path, data: dict[str, Any] = TINY, **fields: Any) -> Plan:
+def plan(runs: Path, data: dict[str, Any] = TINY, **fields: object) -> Plan:
     """Make a plan whose storage is forgotten at once, unless `fields` names another."""
     return Plan.model_validate({**data, "runs": str(runs), "storage": "sqlite://", **fields})
 
@@ -71,7 +71,7 @@ def die(job: Job) -> Iterator[Event]:
     yield Died(trial=job.trial, exit=-9, message="worker 0 was ended by SIGKILL")
 
 
-def fail(reason: Any, message: str) -> Script:
+def fail(reason: Reason, message: str) -> Script:
     def script(job: Job) -> Iterator[Event]:
         yield Failed(trial=job.trial, reason=reason, message=message)
 
@@ -86,7 +86,11 @@ def interrupt(job: Job) -> Iterator[Event]:
 def in_turn(*scripts: Script) -> Script:
     """Let the n-th job follow the n-th script, and all that come later learn."""
     left = list(scripts)
-    return lambda job: (left.pop(0) if left else learn)(job)
+
+    def script(job: Job) -> Iterator[Event]:
+        return (left.pop(0) if left else learn)(job)
+
+    return script
 
 
 class ScriptedExecutor(Executor):
@@ -163,7 +167,7 @@ def search(plan: Plan, script: Script = learn, slots: int = 1) -> tuple[Run, Scr
         return conduct.search(plan, quiet=True), executor
 
 
-def _in_memory(storage: str | None = None, **rest: Any) -> optuna.Study:
+def _in_memory(storage: str | None = None, **rest: Any) -> optuna.Study:  # noqa: ANN401 (passed on)
     # To make the tables of a database takes longer than all the rest.
     return _create_study(storage=None if storage == "sqlite://" else storage, **rest)
 
@@ -205,7 +209,7 @@ def run(folder: Path, *flags: str, command: tuple[str, ...] = STUDY) -> tuple[in
     return end_of(start(folder, *flags, command=command))
 
 
-def write_plan(folder: Path, data: dict[str, Any] = TINY, **fields: Any) -> str:
+def write_plan(folder: Path, data: dict[str, Any] = TINY, **fields: object) -> str:
     """Write a plan into a folder and give its name there."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tiny.json").write_text(json.dumps({**data, **fields}))

@@ -4,9 +4,9 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +33,9 @@ from cnnsearch.history import Run
 from cnnsearch.messages import Died, Done, Event, Job
 from cnnsearch.plan import Plan
 from cnnsearch.study import loop
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 SCRIPTS: dict[str, Script] = {
     "learn": learn,
@@ -135,8 +138,8 @@ class _Disk:
     def __init__(self, crash_at: int) -> None:
         self.left = crash_at
 
-    def wrap(self, act: Any) -> Any:
-        def counted(*arguments: Any, **options: Any) -> Any:
+    def wrap(self, act: Callable[P, R]) -> Callable[P, R]:
+        def counted(*arguments: P.args, **options: P.kwargs) -> R:
             self.left -= 1
             if self.left <= 0:
                 raise _Crash

@@ -155,7 +155,7 @@ def test_the_same_seed_and_one_worker_find_the_same(study: Study, twin: Study) -
         assert (study.folder / name).read_bytes() == (twin.folder / name).read_bytes()
 
 
-def test_the_best_network_has_the_accuracy_that_is_told_of_it(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_network_has_the_accuracy_that_is_told_of_it(study: Study) -> None:
     folder = study.folder.parents[1]
     code = (
         "import json, sys, torch, my_blocks, cnnsearch\n"
@@ -165,7 +165,8 @@ def test_the_best_network_has_the_accuracy_that_is_told_of_it(study: Study, monk
         "split = load('digits', Path('.'), torch.device('cpu')).validation\n"
         "with torch.no_grad():\n"
         "    right = model(split.images_NCHW / 255).argmax(1) == split.labels_N\n"
-        "same = model.network == cnnsearch.Network.model_validate_json(Path('runs/mine/best/network.json').read_text())\n"
+        "text = Path('runs/mine/best/network.json').read_text()\n"
+        "same = model.network == cnnsearch.Network.model_validate_json(text)\n"
         "print(json.dumps([right.float().mean().item(), same, model.training, list(model.classes)]))\n"
     )
     told = subprocess.run(
@@ -308,7 +309,7 @@ def test_two_trials_on_the_real_mnist(tmp_path: Path) -> None:
         "executor": {"workers": 2, "device": "cpu"},
     }
     root = os.environ["CNNSEARCH_DATA"]
-    status, out, err = run(tmp_path, write_plan(tmp_path, tiny), "--data-root", root, "--name", "real")
+    status, _, err = run(tmp_path, write_plan(tmp_path, tiny), "--data-root", root, "--name", "real")
     assert (status, err) == (0, "")
     told = json.loads((tmp_path / "runs/real/summary.json").read_text())
     assert (told["dataset"], told["notice"], told["trials"]["complete"]) == ("mnist", "", 2)

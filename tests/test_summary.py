@@ -1,10 +1,12 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from study_rig import SIX_NETWORKS, fail, in_turn, interrupt, learn, plan, search
 
+from cnnsearch.messages import Event, Job
 from cnnsearch.study import summary
 from cnnsearch.study.summary import versions
 
@@ -53,7 +55,7 @@ def test_the_summary_is_there_while_the_study_runs_and_after_it_was_interrupted(
     wanted = plan(tmp_path, budget={"trials": 2})
     seen: list[dict[str, Any]] = []
 
-    def look(job: Any) -> Any:
+    def look(job: Job) -> Iterator[Event]:
         seen.append(read(wanted.folder))
         yield from interrupt(job)
 

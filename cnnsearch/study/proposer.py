@@ -20,7 +20,7 @@ from pathlib import Path
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -170,8 +170,7 @@ def _suggest(trial: optuna.Trial, hole: Hole | Real) -> float:
         return trial.suggest_float(hole.name, asked.low, asked.high, log=asked.log)
     if isinstance(asked, IntDistribution):
         return trial.suggest_int(hole.name, asked.low, asked.high, log=asked.log) - _param(hole, 0)
-    assert isinstance(asked, CategoricalDistribution)
-    return trial.suggest_categorical(hole.name, asked.choices)
+    return trial.suggest_categorical(hole.name, range(len(hole.options)))
 
 
 def _param(hole: Hole | Real, answer: float) -> float:
@@ -179,17 +178,17 @@ def _param(hole: Hole | Real, answer: float) -> float:
     return answer + hole.lowest if isinstance(hole, Hole) and hole.log else answer
 
 
-def _sampler(plan: Plan) -> BaseSampler:
+def _sampler(plan: Plan) -> RandomSampler | TPESampler:
     if plan.sampler.kind == "random":
         return RandomSampler()
     return TPESampler(n_startup_trials=plan.sampler.startup)
 
 
-def _seed(sampler: BaseSampler, seed: int) -> None:
+def _seed(sampler: RandomSampler | TPESampler, seed: int) -> None:
     """Seed the generators of one sampler again: a fresh sampler for every candidate costs four times as much.
 
     These attributes are Optuna's own affair; a test notices when a new version moves them.
     """
-    random = sampler._random_sampler if isinstance(sampler, TPESampler) else sampler  # noqa: SLF001
-    for state in (sampler._rng, random._rng):  # noqa: SLF001
+    random = sampler._random_sampler if isinstance(sampler, TPESampler) else sampler  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    for state in (sampler._rng, random._rng):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
         state.rng.seed(seed)
