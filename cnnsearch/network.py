@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -52,7 +51,7 @@ def _tuple_of(least: int, most: int) -> BeforeValidator:
     def read(value: object) -> object:
         if not isinstance(value, list | tuple):
             return value
-        items = tuple(cast("Iterable[object]", value))
+        items = tuple(cast("list[object]", value))
         if not least <= len(items) <= most:
             raise misfit("", f"must have from {least} to {most} items, not {len(items)}")
         return items

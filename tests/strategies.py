@@ -2,12 +2,13 @@
 
 from typing import TypeVar
 
-from cnnsearch.layers import Layer
-from cnnsearch.testing import words
-from cnnsearch.text import Plain
 from hypothesis import assume
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
+from cnnsearch.layers import Layer
+from cnnsearch.testing import words
+from cnnsearch.text import Plain
 
 Any1 = TypeVar("Any1", bound=Layer)
 

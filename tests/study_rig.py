@@ -25,7 +25,7 @@ from cnnsearch.study.proposer import Proposer
 HERE = Path(__file__).parent
 STUDY = (sys.executable, "-m", "cnnsearch.study")
 WITHOUT_TRAINING = (sys.executable, str(HERE / "study_without_training.py"))
-PATIENCE = 120.0
+PATIENCE = 300.0  # seconds; only a machine that stalls needs so many
 _create_study = optuna.create_study
 
 CONV = {"out_channels": {"choice": [2, 3, 4]}, "kernel_size": {"choice": [1, 3]}, "padding": "same"}
@@ -163,6 +163,7 @@ def search(plan: Plan, script: Script = learn, slots: int = 1) -> tuple[Run, Scr
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conduct, "LocalExecutor", lambda *_: executor)
         patch.setattr("cnnsearch.report.write_report", lambda _: None)
+        patch.setattr(conduct, "remember", lambda *_: None)
         patch.setattr("cnnsearch.study.proposer.optuna.create_study", _in_memory)
         return conduct.search(plan, quiet=True), executor
 
@@ -211,7 +212,6 @@ def run(folder: Path, *flags: str, command: tuple[str, ...] = STUDY) -> tuple[in
 
 def write_plan(folder: Path, data: dict[str, Any] = TINY, **fields: object) -> str:
     """Write a plan into a folder and give its name there."""
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "tiny.json").write_text(json.dumps({**data, **fields}))
     return "tiny.json"
 

@@ -5,6 +5,9 @@ from typing import NamedTuple
 import pytest
 import torch
 from amount import examples
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
 from cnnsearch.blocks import KINDS
 from cnnsearch.cost import Cost, total
 from cnnsearch.flow import Flow, Step, Sum, first_sight, walk
@@ -13,8 +16,6 @@ from cnnsearch.module import build
 from cnnsearch.network import Network
 from cnnsearch.shapes import MisfitError, Shape
 from cnnsearch.testing import networks
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 KEEPS = Conv(out_channels=2, kernel_size=(3, 3), padding=(1, 1))
 

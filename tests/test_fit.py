@@ -2,8 +2,11 @@
 
 import pytest
 from amount import examples
-from cnnsearch.blocks import Block, Plain, register
-from cnnsearch.blocks import KINDS
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from strategies import small_spaces
+
+from cnnsearch.blocks import KINDS, Block, Plain, register
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.fit import LookAhead, lists_of
 from cnnsearch.flow import Flow, Step
@@ -13,9 +16,6 @@ from cnnsearch.network import Network
 from cnnsearch.shapes import MisfitError, Shape
 from cnnsearch.space import Space
 from cnnsearch.text import Plain as Data
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from strategies import small_spaces
 
 MOST = 250  # fillings that are tried one by one
 

@@ -2,11 +2,12 @@
 
 import pytest
 from amount import examples
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.holes import Hole, Node, Real, count_fillings, fill, fillings, in_short, read, sites, to_plain
 from cnnsearch.text import Plain
-from hypothesis import given
-from hypothesis import strategies as st
 
 scalars = st.sampled_from([None, True, False, 0, 1, 1.0, "a"])
 holes = st.deferred(

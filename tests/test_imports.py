@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cnnsearch
 import pytest
 from amount import MORE
+
+import cnnsearch
 
 WORDS = [
     *("errors", "text", "word", "shapes", "layers", "flow", "cost", "blocks", "network", "recipe", "holes", "options"),

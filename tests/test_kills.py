@@ -32,7 +32,7 @@ from cnnsearch.history import Run
 
 HERE = Path(__file__).parent
 SEED = int(os.environ.get("CNNSEARCH_KILL_SEED", random.randrange(10**6)))  # noqa: S311
-KILLS = 8
+KILLS = 6
 
 
 @pytest.fixture

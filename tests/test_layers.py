@@ -5,12 +5,13 @@ from inspect import signature
 
 import pytest
 from amount import examples
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.layers import BatchNorm, Conv, Dropout, Flatten, Layer, Linear, MaxPool, ReLU
 from cnnsearch.network import Network
 from cnnsearch.shapes import MisfitError, Shape
-from hypothesis import given
-from hypothesis import strategies as st
 
 TORCHS_OWN = [Conv, BatchNorm, ReLU, MaxPool]
 NOT_OURS = {"in_channels", "num_features", "device", "dtype", "return_indices", "bias"}
@@ -78,8 +79,10 @@ WHOLE = "input should be a valid integer, not"
         ({"conv": {"out_channels": 4}}, "blocks[0].conv.kernel_size: missing; this key must be given"),
         (
             conv(padding="same", stride=[1, 2]),
-            "blocks[0].conv.padding: 'same' keeps the map's size, so stride must be 1, not 1x2;"
-            " write (kernel_size - 1)/2 as a number, or leave stride at 1",
+            (
+                "blocks[0].conv.padding: 'same' keeps the map's size, so stride must be 1, not 1x2;"
+                " write (kernel_size - 1)/2 as a number, or leave stride at 1"
+            ),
         ),
         (
             conv(groups=3),
@@ -99,13 +102,17 @@ WHOLE = "input should be a valid integer, not"
         ),
         (
             conv(kernel_size=9),
-            "blocks[0].conv.kernel_size: window 9 is wider than its 8x8 input"
-            " (floor((8 + 2*0 - 1*(9-1) - 1)/1) + 1 = 0); drop this convolution or pool less before it",
+            (
+                "blocks[0].conv.kernel_size: window 9 is wider than its 8x8 input"
+                " (floor((8 + 2*0 - 1*(9-1) - 1)/1) + 1 = 0); drop this convolution or pool less before it"
+            ),
         ),
         (
             {**conv(), "maxpool": {"kernel_size": 3, "padding": [1, 2]}},
-            "blocks[0].maxpool.padding: padding 2 is more than half of kernel_size 3;"
-            " at most 1 fits, or a larger kernel",
+            (
+                "blocks[0].maxpool.padding: padding 2 is more than half of kernel_size 3;"
+                " at most 1 fits, or a larger kernel"
+            ),
         ),
         ({**conv(), "maxpool": {}}, "blocks[0].maxpool.kernel_size: missing; this key must be given"),
         (

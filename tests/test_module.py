@@ -5,12 +5,13 @@ import re
 import pytest
 import torch
 from amount import examples
+from hypothesis import given
+from torch import nn
+
+from cnnsearch.blocks import KINDS
 from cnnsearch.module import Branches, build
 from cnnsearch.network import Network
 from cnnsearch.testing import networks
-from cnnsearch.blocks import KINDS
-from hypothesis import given
-from torch import nn
 
 IMAGE = {"channels": 1, "height": 8, "width": 8}
 CONV = {"out_channels": 2, "kernel_size": 3, "padding": 1}

@@ -4,6 +4,9 @@ import json
 
 import pytest
 from amount import examples
+from hypothesis import given
+from ruamel.yaml import YAML
+
 from cnnsearch.blocks import KINDS, Block
 from cnnsearch.errors import Fault, InvalidSpecError
 from cnnsearch.flow import Flow, Step, Sum
@@ -12,8 +15,6 @@ from cnnsearch.network import MOST_BLOCKS, Network
 from cnnsearch.shapes import Shape
 from cnnsearch.testing import networks
 from cnnsearch.text import Plain, read_yaml
-from hypothesis import given
-from ruamel.yaml import YAML
 
 CONV = {"out_channels": 4, "kernel_size": 3, "padding": 1}
 PLAIN: Plain = {"conv": CONV}
@@ -116,15 +117,15 @@ def test_bytes_are_read_as_text_is() -> None:
         (
             written({"kind": "magic"}),
             [
-                "blocks[0].kind: 'magic' is no registered kind of block (known: plain, residual, separable);"
-                " load one's own with --import"
+                ("blocks[0].kind: 'magic' is no registered kind of block (known: plain, residual, separable);"
+                " load one's own with --import")
             ],
         ),
         (
             written({"kind": 7}),
             [
-                "blocks[0].kind: 7 is no registered kind of block (known: plain, residual, separable);"
-                " load one's own with --import"
+                ("blocks[0].kind: 7 is no registered kind of block (known: plain, residual, separable);"
+                " load one's own with --import")
             ],
         ),
         (written({}), ["blocks[0].conv: missing; this key must be given"]),
@@ -144,29 +145,29 @@ def test_bytes_are_read_as_text_is() -> None:
         (
             written(PLAIN, PLAIN, {"conv": {**CONV, "kernel_size": 11}}),
             [
-                "blocks[2].conv.kernel_size: window 11 is wider than its 8x8 input padded by 1x1"
-                " (floor((8 + 2*1 - 1*(11-1) - 1)/1) + 1 = 0); drop this convolution or pool less before it"
+                ("blocks[2].conv.kernel_size: window 11 is wider than its 8x8 input padded by 1x1"
+                " (floor((8 + 2*1 - 1*(11-1) - 1)/1) + 1 = 0); drop this convolution or pool less before it")
             ],
         ),
         (
             written(*[{**PLAIN, "maxpool": {"kernel_size": 2}}] * 3, {**PLAIN, "maxpool": {"kernel_size": 4}}, size=16),
             [
-                "blocks[3].maxpool.kernel_size: window 4 is wider than its 2x2 input"
-                " (floor((2 + 2*0 - 1*(4-1) - 1)/4) + 1 = 0); drop this pool or pool less before it"
+                ("blocks[3].maxpool.kernel_size: window 4 is wider than its 2x2 input"
+                " (floor((2 + 2*0 - 1*(4-1) - 1)/4) + 1 = 0); drop this pool or pool less before it")
             ],
         ),
         (
             written({"kind": "residual", "conv": {**CONV, "kernel_size": 5}}),
             [
-                "blocks[0].conv.padding: maps of different shape cannot be added (body 4x4x4, shortcut 4x8x8);"
-                " pad by (kernel_size - 1)/2"
+                ("blocks[0].conv.padding: maps of different shape cannot be added (body 4x4x4, shortcut 4x8x8);"
+                " pad by (kernel_size - 1)/2")
             ],
         ),
         (
             written({"kind": "residual", "conv": {**CONV, "kernel_size": 9, "padding": 0}, "preactivation": True}),
             [
-                "blocks[0].conv.kernel_size: window 9 is wider than its 8x8 input"
-                " (floor((8 + 2*0 - 1*(9-1) - 1)/1) + 1 = 0); drop this convolution or pool less before it"
+                ("blocks[0].conv.kernel_size: window 9 is wider than its 8x8 input"
+                " (floor((8 + 2*0 - 1*(9-1) - 1)/1) + 1 = 0); drop this convolution or pool less before it")
             ],
         ),
         (
@@ -177,8 +178,8 @@ def test_bytes_are_read_as_text_is() -> None:
                 }
             ),
             [
-                "blocks[0].relu.inplace: the first layer of the branch 'body' works in place on a map that the branch"
-                " 'shortcut' still needs; set it to false"
+                ("blocks[0].relu.inplace: the first layer of the branch 'body' works in place on a map that the branch"
+                " 'shortcut' still needs; set it to false")
             ],
         ),
         (
@@ -193,7 +194,7 @@ def test_a_network_that_cannot_be_is_refused_with_its_places(data: Plain, faults
 
 
 def test_text_is_refused_as_data_is() -> None:
-    with pytest.raises(InvalidSpecError, match="^classes: this key stands twice in one object; keep one of them$"):
+    with pytest.raises(InvalidSpecError, match=r"^classes: this key stands twice in one object; keep one of them$"):
         Network.model_validate_json('{"classes": 2, "classes": 3}')
 
 
@@ -233,25 +234,33 @@ WIDE = {"conv": {"out_channels": 4096, "kernel_size": 1}}
         ),
         (
             written({"conv": {"out_channels": 10**4000, "kernel_size": 3}}),
-            "blocks[0].conv.out_channels: input should be less than or equal to 4096, not"
-            " 100000000000000000...0000000000000000000",
+            (
+                "blocks[0].conv.out_channels: input should be less than or equal to 4096, not"
+                " 100000000000000000...0000000000000000000"
+            ),
         ),
         (written(*[PLAIN] * (MOST_BLOCKS + 1)), "blocks: must have from 1 to 64 items, not 65"),
         (written(*[3] * 10**6), "blocks: must have from 1 to 64 items, not 1000000"),
         (
             written(*[WIDE] * 64),
-            "blocks: parameters 1,057,808,394 exceeds the library's limit of 1,000,000,000;"
-            " use fewer channels or pool earlier",
+            (
+                "blocks: parameters 1,057,808,394 exceeds the library's limit of 1,000,000,000;"
+                " use fewer channels or pool earlier"
+            ),
         ),
         (
             written(WIDE, WIDE, WIDE, size=256),
-            "blocks: macs 2,200,097,038,336 exceeds the library's limit of 1,000,000,000,000;"
-            " use fewer channels or pool earlier",
+            (
+                "blocks: macs 2,200,097,038,336 exceeds the library's limit of 1,000,000,000,000;"
+                " use fewer channels or pool earlier"
+            ),
         ),
         (
             written({"conv": {**CONV, "out_channels": 512}}, size=4096, channels=1),
-            "blocks: activation_bytes 68,719,476,736 exceeds the library's limit of 17,179,869,184;"
-            " use fewer channels or pool earlier",
+            (
+                "blocks: activation_bytes 68,719,476,736 exceeds the library's limit of 17,179,869,184;"
+                " use fewer channels or pool earlier"
+            ),
         ),
         (
             written(PLAIN, head={"hidden": [65536] * 3}),
@@ -370,8 +379,10 @@ class Wider(Block):
 
 def test_a_layer_that_cannot_be_is_refused_at_its_block() -> None:
     assert faults_of(written(PLAIN, Wider())) == [
-        "blocks[1]: its flow for a 4x8x8 map has an impossible Conv"
-        " (out_channels: input should be less than or equal to 4096, not 8000)"
+        (
+            "blocks[1]: its flow for a 4x8x8 map has an impossible Conv"
+            " (out_channels: input should be less than or equal to 4096, not 8000)"
+        )
     ]
 
 

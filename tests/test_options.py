@@ -1,6 +1,7 @@
 """Options are checked one by one, whether they are drawn or not, and named by their place in the space file."""
 
 import pytest
+
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.holes import read
 from cnnsearch.options import check, pick
@@ -56,8 +57,8 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
         (
             written({**conv(), "maxpool": hole(None, {"kernel_size": 2, "padding": 2})}),
             [
-                "blocks[0].maxpool.choice[1].padding: padding 2 is more than half of kernel_size 2;"
-                " at most 1 fits, or a larger kernel",
+                ("blocks[0].maxpool.choice[1].padding: padding 2 is more than half of kernel_size 2;"
+                " at most 1 fits, or a larger kernel"),
             ],
         ),
         (
@@ -68,7 +69,10 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
             written({"repeat": 2, "block": conv(kernal=3)}),
             [f"blocks[0].conv.kernal: {UNKNOWN}", f"blocks[1].conv.kernal: {UNKNOWN}"],
         ),
-        ({**written(), "blocks": hole([conv()], [3])}, ['blocks.choice[1][0]: a block is an object such as {"conv": {...}}, not 3']),
+        (
+            {**written(), "blocks": hole([conv()], [3])},
+            ['blocks.choice[1][0]: a block is an object such as {"conv": {...}}, not 3'],
+        ),
         ({**written(), "blocks": 3}, ["blocks: input should be a valid tuple, not 3"]),
         (
             written(conv(), head=hole({}, {"hidden": hole([], [64] * 9)})),

@@ -3,12 +3,13 @@
 import pytest
 import torch
 from amount import examples
-from cnnsearch.layers import Conv, Layer, MaxPool
-from cnnsearch.shapes import MisfitError, Shape, Window, slide
-from cnnsearch.testing import make_layer
 from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import layers
+
+from cnnsearch.layers import Conv, Layer, MaxPool
+from cnnsearch.shapes import MisfitError, Shape, Window, slide
+from cnnsearch.testing import make_layer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch's advice on speed
 
@@ -75,13 +76,17 @@ def test_a_map_says_its_size() -> None:
     [
         (
             Window((4, 4), (4, 4)),
-            "kernel_size: window 4 is wider than its 2x2 input (floor((2 + 2*0 - 1*(4-1) - 1)/4) + 1 = 0);"
-            " drop this pool or pool less before it",
+            (
+                "kernel_size: window 4 is wider than its 2x2 input (floor((2 + 2*0 - 1*(4-1) - 1)/4) + 1 = 0);"
+                " drop this pool or pool less before it"
+            ),
         ),
         (
             Window((1, 3), (1, 2), (0, 1), (1, 3), ceil_mode=True),
-            "kernel_size: window 7 (3 dilated by 3) is wider than its 2x2 input padded by 0x1"
-            " (ceil((2 + 2*1 - 3*(3-1) - 1)/2) + 1 = 0); drop this pool or pool less before it",
+            (
+                "kernel_size: window 7 (3 dilated by 3) is wider than its 2x2 input padded by 0x1"
+                " (ceil((2 + 2*1 - 3*(3-1) - 1)/2) + 1 = 0); drop this pool or pool less before it"
+            ),
         ),
     ],
 )

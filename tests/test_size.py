@@ -2,6 +2,9 @@
 
 import pytest
 from amount import examples
+from hypothesis import assume, given
+from strategies import small_spaces
+
 from cnnsearch import size as rooms_size
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.holes import count_fillings, fillings, read, to_plain
@@ -9,8 +12,6 @@ from cnnsearch.network import Network
 from cnnsearch.size import Size, count_candidates, size
 from cnnsearch.space import Space
 from cnnsearch.text import Plain
-from hypothesis import assume, given
-from strategies import small_spaces
 
 IMAGE = {"channels": 1, "height": 8, "width": 8}
 CONV = {"out_channels": 4, "kernel_size": 3, "padding": 1}

@@ -5,6 +5,9 @@ from collections import Counter
 
 import pytest
 from amount import MORE, examples
+from hypothesis import assume, given
+from strategies import small_spaces
+
 from cnnsearch.blocks import KINDS
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.holes import Hole, Real, count_fillings, fillings, read, to_plain
@@ -12,8 +15,6 @@ from cnnsearch.network import Network
 from cnnsearch.space import Space, uniformly
 from cnnsearch.testing import networks
 from cnnsearch.text import Plain
-from hypothesis import assume, given
-from strategies import small_spaces
 
 MOST = 200  # fillings that are tried one by one
 
@@ -169,3 +170,39 @@ def test_a_draw_beyond_the_limits_of_the_library_says_so() -> None:
         InvalidSpecError, match=r"^blocks: macs [\d,]+ exceeds the library's limit of 1,000,000,000,000"
     ):
         space.draw(lambda hole: len(hole.options) - 1)  # type: ignore[union-attr]
+
+
+SCRAPS: list[Plain] = [
+    *(None, True, -1, 0, 1.5, 10**30, "x", "same", [], {}, [1], [[]], {"a": 1}, {1: 2}, float("nan")),
+    *({"choice": []}, {"choice": [1, "x"]}, {"int": [1, 2]}, {"int": [2, 1]}, {"float": [0, 1]}, {"int": "x"}),
+    *({"repeat": 2, "block": {}}, [{"repeat": {"int": [0, 2]}, "block": None}], [{"repeat": None}], {"kind": []}),
+    *({"choice": [{"choice": [[], {}]}, None]}, {"choice": [{"repeat": 1, "block": 1}]}, {"kind": {"choice": [None]}}),
+]
+
+
+def spoilt(data: Plain, chance: random.Random) -> Plain:
+    """Put scrap in some places."""
+    if chance.random() < 0.008:
+        return chance.choice(SCRAPS)
+    return _INSIDE.get(type(data), lambda value, _: value)(data, chance)
+
+
+_INSIDE = {
+    dict: lambda data, chance: {
+        chance.choice([key] * 40 + ["x", "int"]): spoilt(value, chance) for key, value in data.items()
+    },
+    list: lambda data, chance: [spoilt(value, chance) for value in data],
+}
+
+
+def test_a_spoilt_space_is_read_or_refused_and_nothing_else() -> None:
+    refused = 0
+    for seed in range(300 * MORE):
+        data = spoilt(HARSH, random.Random(seed))
+        try:
+            space = Space(data)
+            space.draw(uniformly(random.Random(seed)))
+        except InvalidSpecError as error:
+            refused += 1
+            assert all(str(fault) for fault in error.faults)
+    assert 100 * MORE < refused < 290 * MORE

@@ -324,7 +324,8 @@ def test_two_trials_on_the_real_mnist(tmp_path: Path) -> None:
 # In code
 
 
-def test_the_same_plan_in_code_goes_on_where_it_ended(tmp_path: Path) -> None:
+def test_the_same_plan_in_code_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     data: dict[str, Any] = {**SIX_NETWORKS, "runs": str(tmp_path), "budget": {"trials": 1}}
     first = cnnsearch.search(Plan.model_validate(data), quiet=True)
     assert (first.state, first.count("complete"), len(first.trials)) == ("complete", 1, 1)

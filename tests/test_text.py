@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from amount import MORE, examples
-from cnnsearch.errors import InvalidSpecError
-from cnnsearch.text import MOST_BYTES, Plain, read_file, read_json, read_yaml
 from hypothesis import given
 from hypothesis import strategies as st
+
+from cnnsearch.errors import InvalidSpecError
+from cnnsearch.text import MOST_BYTES, Plain, read_file, read_json, read_yaml
 
 scalars = st.one_of(
     st.none(), st.booleans(), st.integers(-(10**9), 10**9), st.floats(allow_nan=False, allow_infinity=False), st.text()
@@ -103,8 +104,10 @@ def test_bad_json_is_refused_with_its_place(text: str | bytes, message: str) -> 
         ("{[[1], 2]: 3}", "not YAML: a list or an object stands as a key; write text"),
         (
             "a: " + "9" * 5000,
-            "not YAML: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits;"
-            " use sys.set_int_max_str_digits() to increase the limit",
+            (
+                "not YAML: Exceeds the limit (4300 digits) for integer string conversion: value has 5000 digits;"
+                " use sys.set_int_max_str_digits() to increase the limit"
+            ),
         ),
         ("[" * 100_000, f"line 1: {TOO_DEEP}"),
         ("{" * 100_000, f"line 1: {TOO_DEEP}"),
@@ -142,7 +145,7 @@ def test_of_a_long_file_only_the_first_megabyte_is_read(tmp_path: Path) -> None:
 
 SEEDS = (
     b'{"blocks": [{"repeat": {"int": [2, 4]}, "block": {"conv": {"out_channels": 8, "padding": "same"}}}], "x": 1e-3}',
-    b"blocks:\n  - repeat: {int: [2, 4]}\n    block:\n      conv: {padding: same}\nx: |\n  text\ny: >-\n  a\n? k\n: 1\n",
+    b"blocks:\n  - repeat: {int: [2, 4]}\n    block:\n      conv: {padding: same}\nx: |\n  text\ny: >-\n  a\n? k\n: 1",
 )
 SCRAPS = [
     *b"&*!%{}[]?:-|>\"'#\t\x00\xff\r@`~",

@@ -165,9 +165,9 @@ def distribution(hole: Hole | Real) -> BaseDistribution:
 
 
 def _suggest(trial: optuna.Trial, hole: Hole | Real) -> float:
+    if isinstance(hole, Real):
+        return trial.suggest_float(hole.name, hole.low, hole.high, log=hole.log)
     asked = distribution(hole)
-    if isinstance(asked, FloatDistribution):
-        return trial.suggest_float(hole.name, asked.low, asked.high, log=asked.log)
     if isinstance(asked, IntDistribution):
         return trial.suggest_int(hole.name, asked.low, asked.high, log=asked.log) - _param(hole, 0)
     return trial.suggest_categorical(hole.name, range(len(hole.options)))
