@@ -25,7 +25,7 @@ _MNIST: Plain = {
         ],
         "head": {"pool": {"choice": ["average", "max"]}, "hidden": {"choice": [[], [64]]}},
     },
-    "recipe": {"epochs": 5, "learning_rate": {"float": [0.005, 0.03], "log": True}},
+    "recipe": {"epochs": 5, "learning_rate": {"float": [0.005, 0.03], "log": True}, "restarts": [1]},
     "limits": {"max_macs": 3_000_000},
     "pruner": {"kind": "halving", "rungs": [1], "keep": 0.15},
 }

@@ -4,6 +4,7 @@ A package offers its kinds by an entry point of the group `cnnsearch.blocks`. A 
 """
 
 from collections.abc import Iterable
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -14,11 +15,11 @@ GROUP = "cnnsearch.blocks"
 
 def import_kinds(modules: Iterable[str]) -> None:
     """Import the modules, whose import registers their kinds; raise InvalidSpecError where one cannot be imported."""
-    for offer in entry_points(group=GROUP):
-        offer.load()
-    for module in modules:
+    offers = {offer.value: offer.load for offer in entry_points(group=GROUP)}
+    for name, load in (offers | {module: partial(import_module, module) for module in modules}).items():
         try:
-            import_module(module)
-        except ImportError as error:
-            law = f"{module!r} cannot be imported ({error}); give it as `import` would, from the folder it lies in"
-            raise InvalidSpecError((Fault("imports", law),)) from None
+            load()
+        except Exception as error:  # whatever a module of one's own does wrong, it has a name
+            law = f"{name!r} cannot be imported ({type(error).__name__}: {error})"
+            way = "give it as `import` would, from the folder it lies in"
+            raise InvalidSpecError((Fault("imports", f"{law}; {way}"),)) from error

@@ -275,11 +275,9 @@ class MaxPool(Layer):
     def computes(self, shape: Shape) -> Hashable:
         """Compute nothing where the window is a single pixel; rounding shows in the output's size."""
         out = self.out(shape)
-        return (
-            None
-            if out == shape and self.kernel_size == (1, 1)
-            else (self.torch_class, self.padding, _sliding(self.window(), out))
-        )
+        if out == shape and self.kernel_size == (1, 1):
+            return None
+        return (self.torch_class, self.padding, _sliding(self.window(), out))
 
 
 class GlobalPool(Layer):

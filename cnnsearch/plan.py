@@ -18,13 +18,9 @@ from cnnsearch.options import check
 from cnnsearch.recipe import Recipe
 from cnnsearch.space import Space
 from cnnsearch.text import Plain, read_file
-from cnnsearch.word import Word, passed_on
+from cnnsearch.word import Word, as_tuple, passed_on
 
 _INDECISIVE = frozenset({"budget", "executor", "name", "runs", "storage", "data_root"})
-
-
-def _tuple(value: object) -> object:
-    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 
 class Limits(Word):
@@ -97,7 +93,7 @@ class Pruner(Word):
 
     kind: Literal["halving", "median", "none"] = "halving"
     """Asynchronous successive halving (Li et al. 2020), stop below the median, or never."""
-    rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple)] = (1,)
+    rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_tuple)] = (1,)
     """Epochs after which a trial may be stopped."""
     keep: Annotated[float, Field(gt=0, le=1)] = 0.25
     """Share of the scores seen at a rung that halving lets go on."""
@@ -133,17 +129,31 @@ class Candidate(NamedTuple):
 
 
 def _with_defaults(data: Plain) -> Plain:
-    """Fill in what the data set's default plan says; a given space or start is taken whole."""
+    """Fill in what the data set's default plan says.
+
+    A given space is taken whole, and without the limits that were fitted to the default one; so is a number of epochs
+    without the restarts that were.
+    """
     if not isinstance(data, dict):
         return data
     given = {key: value for key, value in cast("dict[str, Plain]", data).items() if key != "$schema"}
     dataset = given.get("dataset", "mnist")
     default = DEFAULTS[dataset if isinstance(dataset, str) and dataset in DEFAULTS else "mnist"]
     merged = {**default, **given}
-    for key in ("recipe", "limits", "sampler", "pruner"):
-        if isinstance(given.get(key), dict) and key in default:
-            merged[key] = {**default[key], **given[key]}
+    for key in ("recipe", "limits", "pruner"):
+        if isinstance(given.get(key), dict):
+            merged[key] = {**_fitting(default, given, key), **given[key]}
+    if "space" in given and "limits" not in given:
+        merged.pop("limits", None)
     return merged
+
+
+def _fitting(default: Plain, given: Plain, key: str) -> Plain:
+    """Leave out what was fitted to something that is now given."""
+    if key == "limits" and "space" in given:
+        return {}
+    skipped = {"restarts"} if key == "recipe" and "epochs" in given[key] else set[str]()
+    return {name: value for name, value in default.get(key, {}).items() if name not in skipped}
 
 
 class Plan(Word):
@@ -163,9 +173,9 @@ class Plan(Word):
     pruner: Pruner = Pruner()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Decides what is drawn, and with the candidate's number initial weights, data order and augmentation."""
-    start: Annotated[tuple[Network, ...], BeforeValidator(_tuple)] = ()
+    start: Annotated[tuple[Network, ...], BeforeValidator(as_tuple)] = ()
     """Networks that are tried first."""
-    imports: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
+    imports: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
     """Modules of one's own that register kinds of blocks."""
     executor: Executor = Executor()
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None

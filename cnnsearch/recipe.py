@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from cnnsearch.word import Word
+from cnnsearch.word import Word, as_tuple
 
 
 class Augmentation(Word):
@@ -17,10 +17,6 @@ class Augmentation(Word):
     """Degrees: each image turns by up to this much either way."""
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Fraction: each image grows or shrinks by up to this much."""
-
-
-def _tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
 class Recipe(Word):
@@ -40,7 +36,7 @@ class Recipe(Word):
     """Of SGD; AdamW does not use it."""
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     """One-cycle (Smith and Topin 2018) warms up first; cosine (Loshchilov and Hutter 2017) only falls."""
-    restarts: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=64), BeforeValidator(_tuple)] = (1,)
+    restarts: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=64), BeforeValidator(as_tuple)] = ()
     """Epochs after which the schedule begins anew (SGDR, Loshchilov and Hutter 2017), so that the score there is that
     of a whole short training, by which candidates can be compared; the last epoch and later ones have no effect."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05

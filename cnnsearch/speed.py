@@ -26,7 +26,7 @@ class Speed(NamedTuple):
     """Unix seconds."""
 
     def seconds(self, macs: int) -> float:
-        """Give the seconds a training image, validation and all else included, of a network of so many multiply-adds."""
+        """Give the seconds a training image, all else included, for a network of so many multiply-adds."""
         return self.base + macs * self.per_mac
 
 

@@ -1,6 +1,6 @@
 """What is a word: a frozen value, valid by construction, whose faults name their place."""
 
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -37,6 +37,11 @@ class Word(BaseModel):
     def to_json(self) -> str:
         """Write the word as a person would: what equals its default is left out."""
         return self.model_dump_json(exclude_defaults=True)
+
+
+def as_tuple(value: object) -> object:
+    """Read a list, as files have it, as the tuple that a frozen word holds; for pydantic's BeforeValidator."""
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 
 def misfit(where: str, message: str, *, whole: bool = False) -> PydanticCustomError:

@@ -17,7 +17,7 @@ STATES: tuple[FinalState, ...] = ("complete", "complete", "stopped", "complete",
 
 
 def draw(seed: object) -> random.Random:
-    return random.Random(str(seed))  # noqa: S311 (an example, no secret)
+    return random.Random(str(seed))
 
 
 def network(dice: random.Random) -> Network:

@@ -211,7 +211,7 @@ def test_a_bomb_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_module_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--import", "nowhere", "net.json"]) == 2
-    law = "'nowhere' cannot be imported (No module named 'nowhere')"
+    law = "'nowhere' cannot be imported (ModuleNotFoundError: No module named 'nowhere')"
     assert capsys.readouterr().err == f"imports: {law}; give it as `import` would, from the folder it lies in\n"
 
 

@@ -177,7 +177,7 @@ def test_a_value_that_cannot_be_read_is_refused_by_its_flag(
         (
             ["--import", "nowhere"],
             (
-                "imports: 'nowhere' cannot be imported (No module named 'nowhere'); "
+                "imports: 'nowhere' cannot be imported (ModuleNotFoundError: No module named 'nowhere'); "
                 "give it as `import` would, from the folder it lies in"
             ),
         ),

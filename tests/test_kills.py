@@ -31,7 +31,7 @@ from cnnsearch.data import load
 from cnnsearch.history import Run
 
 HERE = Path(__file__).parent
-SEED = int(os.environ.get("CNNSEARCH_KILL_SEED", random.randrange(10**6)))  # noqa: S311
+SEED = int(os.environ.get("CNNSEARCH_KILL_SEED", random.randrange(10**6)))
 KILLS = 6
 
 
@@ -68,7 +68,7 @@ def nobody_is_left(folder: Path) -> bool:
 
 def test_a_coordinator_killed_at_any_moment_loses_nothing(folder: Path) -> None:
     print(f"CNNSEARCH_KILL_SEED={SEED}")  # noqa: T201 (shown when the test fails)
-    dice = random.Random(SEED)  # noqa: S311
+    dice = random.Random(SEED)
     space = {"blocks": [{"conv": {"out_channels": {"int": [2, 60]}, "kernel_size": {"choice": [1, 3]}}}]}
     name = write_plan(
         folder, TINY, space=space, name="x", budget={"trials": 25}, executor={"workers": 2, "device": "cpu"}

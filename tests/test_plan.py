@@ -45,7 +45,7 @@ def test_the_committed_plan_of_a_data_set_is_its_default(dataset: str) -> None:
 def test_mnist_8k_keeps_the_assignments_laws() -> None:
     plan = read_plan(ROOT / "studies/mnist_8k.yaml")
     assert plan.limits.max_parameters == 7_999
-    candidates = [plan.draw(uniformly(random.Random(seed))) for seed in range(50)]  # noqa: S311 (no secret)
+    candidates = [plan.draw(uniformly(random.Random(seed))) for seed in range(50)]
     assert all(candidate.network.head.hidden == () for candidate in candidates)
     assert all(candidate.recipe.epochs <= 15 for candidate in candidates)
     assert any(candidate.network.cost.parameters <= 7_999 for candidate in candidates)

@@ -105,7 +105,7 @@ def test_a_disk_that_fails_keeps_the_file_before(
 
 def test_any_flipped_bit_is_noticed(folder: Path) -> None:
     whole = (folder / FILE_NAME).read_bytes()
-    chance = random.Random(1)  # noqa: S311
+    chance = random.Random(1)
     for place in chance.sample(range(len(whole)), 300):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << chance.randrange(8)

@@ -38,8 +38,8 @@ class WorkerProcess:
                 stderr=errors,
                 start_new_session=True,
             )
-        assert self._process.stdin  # noqa: S101 (ours: both were asked for)
-        assert self._process.stdout  # noqa: S101
+        assert self._process.stdin
+        assert self._process.stdout
         self._orders = self._process.stdin
         self._news = self._process.stdout
         self._reader = Thread(target=self._read, args=(hear,), daemon=True)

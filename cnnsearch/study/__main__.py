@@ -18,7 +18,7 @@ FALLBACK = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line; give the exit status: 0 done, 1 nothing found, 2 bad input, 130 or 143 interrupted."""
+    """Run one command line; give the exit status: 0 done, 1 nothing found or not possible, 2 bad input, 130 or 143."""
     try:
         command = read_command(arguments)
         import_kinds(imports_of(command.plan))
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     except InvalidSpecError as error:
         print(error, file=sys.stderr)
         return 2
-    except CnnsearchError as error:
+    except (CnnsearchError, OSError) as error:  # OSError: a folder that cannot be written, a full disk
         print(error, file=sys.stderr)
         return 1
 
@@ -54,7 +54,11 @@ def _study(command: Command) -> int:
 
         return show(search(plan, notice=notice), notice)
     except KeyboardInterrupt:
-        print(f"\nstopped; {plan.folder} keeps what is done. Go on with the same command.", file=sys.stderr)
+        print(
+            f"\nstopped; {plan.folder} keeps what is done. Go on with the same command; "
+            f"`python -m cnnsearch.report {plan.folder}` shows what there is.",
+            file=sys.stderr,
+        )
         return 128 + signals.received
 
 

@@ -86,7 +86,10 @@ class Search:
         """Go on with the candidates that an earlier invocation left without a last word."""
         for trial in self.ledger.unfinished:
             candidate = Candidate(trial.network, trial.recipe, trial.asked, trial.built)
-            self._place(Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0))
+            if trial.deaths >= MOST_DEATHS:  # the study was killed before it could say so
+                self._finish(trial.number, candidate, "failed", f"worker died: {trial.deaths} workers did")
+            else:
+                self._place(Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0))
 
     def _end(self) -> CloseState | None:
         """Say why nothing more is asked; None while something is."""

@@ -98,6 +98,6 @@ def table_of(run: Run, rows: int = 5) -> Table:
     for name in ("trial", "validation accuracy", "parameters", "multiply-adds", "network"):
         table.add_column(name, justify="left" if name == "network" else "right")
     for trial in run.ranked[:rows]:
-        row = (f"{trial.number}", f"{trial.score:.2%}", f"{trial.parameters:,}", f"{trial.macs:,}", f"{trial.network}")
+        row = (f"{trial.number}", f"{trial.score:.2%}", f"{trial.parameters:,}", f"{trial.macs:,}", trial.short)
         table.add_row(*row)
     return table

@@ -31,7 +31,11 @@ SPACE = {
         {
             "repeat": {"int": [1, 4]},
             "block": {
-                "conv": {"out_channels": {"choice": [2, 4, 8, 16]}, "kernel_size": {"choice": [1, 3, 5]}, "padding": "same"},
+                "conv": {
+                    "out_channels": {"choice": [2, 4, 8, 16]},
+                    "kernel_size": {"choice": [1, 3, 5]},
+                    "padding": "same",
+                },
                 "maxpool": {"choice": [None, {"kernel_size": 2, "stride": {"choice": [1, 2]}}]},
             },
         }
@@ -44,7 +48,7 @@ Suggest = Callable[[Hole | Real], float]
 
 def ask(trial: optuna.Trial, hole: Hole | Real) -> float:
     """Ask Optuna for a hole's index."""
-    return float(trial._suggest(hole.name, distribution(hole)))  # noqa: SLF001  # pyright: ignore
+    return float(trial._suggest(hole.name, distribution(hole)))  # noqa: SLF001
 
 
 class Lazy(dict[str, float]):
@@ -62,7 +66,7 @@ class Lazy(dict[str, float]):
 def score(network: Network, data: object, trial: int) -> float:
     """Train a network and give its validation loss."""
     torch.manual_seed(trial)
-    *_, last = train(build(network), data, RECIPE, trial)  # pyright: ignore
+    *_, last = train(build(network), data, RECIPE, trial)
     return last.validation_loss
 
 
@@ -79,8 +83,8 @@ def search(space: Space, mode: str, seed: int, trials: int, data: object) -> lis
         if mode == "every hole":
             network = space.draw(lambda hole: ask(trial, hole)).network  # noqa: B023
         else:
-            way = holes._Way(Lazy(trial, named), {}, space.ahead.can_fit)  # noqa: SLF001  # pyright: ignore
-            network = Network.model_validate(holes.to_plain(holes._fill(space.tree, lambda node: node, way)))  # noqa: SLF001  # pyright: ignore
+            way = holes._Way(Lazy(trial, named), {}, space.ahead.can_fit, space.ahead.decides)  # noqa: SLF001
+            network = Network.model_validate(holes.to_plain(holes._fill(space.tree, lambda node: node, way)))  # noqa: SLF001
         if network.fingerprint not in known:
             known[network.fingerprint] = score(network, data, number)
         study.tell(trial, known[network.fingerprint])
@@ -103,8 +107,8 @@ def main() -> None:
         runs = [search(space, mode, seed, options.trials, data) for seed in range(options.seeds)]
         for budget in budgets:
             reached = sorted(run[budget - 1] for run in runs)
-            spread = f"{reached[0]:.4f} to {reached[-1]:.4f}"
-            print(f"{mode:<13} after {budget:>3} trials: median {statistics.median(reached):.4f} ({spread}, n={len(runs)})")
+            told = f"median {statistics.median(reached):.4f} ({reached[0]:.4f} to {reached[-1]:.4f}, n={len(runs)})"
+            print(f"{mode:<13} after {budget:>3} trials: {told}")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""When may a trial be stopped? Trains candidates to the end under two schedules, then plays stopping rules on the curves.
+"""When may a trial be stopped? Trains candidates to the end under two schedules, then plays stopping rules on them.
 
-One schedule over all epochs is compared with a short one of one epoch followed by a long one (`restarts: [1]`). Training
-appends to the table and goes on where it was; playing the rules takes a second.
+One schedule over all epochs is compared with a short one of one epoch followed by a long one (`restarts: [1]`).
+Training appends to the table and goes on where it was; playing the rules takes a second.
 
     python examples/benchmarks/stopping.py train --candidates 28     # about 20 s a candidate on one core
     python examples/benchmarks/stopping.py play
