@@ -265,8 +265,22 @@ class MaxPool(Layer):
         return self
 
     def out(self, shape: Shape) -> Shape:
-        """Follow the size law of torch.nn.MaxPool2d."""
-        return Shape(shape.channels, *slide(self.window(), shape.size, "pool"))
+        """Follow the size law of torch.nn.MaxPool2d, but refuse windows that see nothing."""
+        size = slide(self.window(), shape.size, "pool")
+        self._check_sight(shape.size, size)
+        return Shape(shape.channels, *size)
+
+    def _check_sight(self, size: Pair, out: Pair) -> None:
+        """Refuse a window whose taps step over the whole map: torch makes it -inf, and its gradient corrupts memory."""
+        window = self.window()
+        for axis in (0, 1):
+            stride, padding, dilation = window.stride[axis], window.padding[axis], window.dilation[axis]
+            begins = range(-padding, min(0, out[axis] * stride - padding), stride)  # later windows begin on a pixel
+            if any(begin % dilation >= size[axis] for begin in begins):
+                law = (
+                    f"taps {dilation} apart from a padding of {padding} on step over all {size[axis]} pixels of the map"
+                )
+                raise MisfitError("dilation", f"{law}; leave dilation at 1, or pad less")
 
     def window(self) -> Window:
         """Give its window, with the stride it defaults to."""

@@ -152,8 +152,7 @@ def _fitting(default: Plain, given: Plain, key: str) -> Plain:
     """Leave out what was fitted to something that is now given."""
     if key == "limits" and "space" in given:
         return {}
-    skipped = {"restarts"} if key == "recipe" and "epochs" in given[key] else set[str]()
-    return {name: value for name, value in default.get(key, {}).items() if name not in skipped}
+    return {**default.get(key, {}), **({"restarts": []} if key == "recipe" and "epochs" in given[key] else {})}
 
 
 class Plan(Word):

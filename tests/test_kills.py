@@ -149,7 +149,8 @@ def test_a_polite_signal_ends_a_study_in_order(number: signal.Signals, status: i
     process, _ = start_long(folder)
     process.send_signal(number)
     exited, _, err = end_of(process)
-    assert (exited, err) == (status, "\nstopped; runs/x keeps what is done. Go on with the same command.\n")
+    go_on = "Go on with the same command; `python -m cnnsearch.report runs/x` shows what there is."
+    assert (exited, err) == (status, f"\nstopped; runs/x keeps what is done. {go_on}\n")
     assert nobody_is_left(folder)
     assert read(folder).state == "interrupted"
     assert json.loads((folder / "runs/x/summary.json").read_text())["state"] == "interrupted"

@@ -114,6 +114,13 @@ WHOLE = "input should be a valid integer, not"
                 " at most 1 fits, or a larger kernel"
             ),
         ),
+        (
+            {**conv(kernel_size=8), "maxpool": {"kernel_size": 6, "padding": 3, "dilation": 2, "ceil_mode": True}},
+            (
+                "blocks[0].maxpool.dilation: taps 2 apart from a padding of 3 on step over all 1 pixels of the map;"
+                " leave dilation at 1, or pad less"
+            ),
+        ),
         ({**conv(), "maxpool": {}}, "blocks[0].maxpool.kernel_size: missing; this key must be given"),
         (
             {**conv(), "maxpool": {"kernel_size": 2, "ceil_mode": "yes"}},

@@ -58,9 +58,24 @@ def test_an_empty_plan_is_the_default_study_of_mnist() -> None:
 
 
 def test_a_given_space_is_taken_whole_and_a_given_recipe_field_by_field() -> None:
-    plan = plan_of(recipe={"epochs": 2})
+    plan = plan_of(recipe={"batch_size": 64})
     assert plan.space == SPACE
-    assert plan.recipe == {**DEFAULTS["digits"]["recipe"], "epochs": 2}
+    assert plan.recipe == {**DEFAULTS["digits"]["recipe"], "batch_size": 64}
+
+
+def test_given_epochs_do_not_take_restarts_that_were_fitted_to_others() -> None:
+    assert DEFAULTS["digits"]["recipe"]["restarts"] == [5]
+    assert plan_of(recipe={"epochs": 6}).recipe == {**DEFAULTS["digits"]["recipe"], "epochs": 6, "restarts": []}
+    both = {"epochs": 6, "restarts": [2]}
+    assert plan_of(recipe=both).recipe == {**DEFAULTS["digits"]["recipe"], **both}
+
+
+def test_a_given_space_does_not_take_limits_that_were_fitted_to_another() -> None:
+    space = {"blocks": [{"conv": {"out_channels": 8, "kernel_size": 3}}]}
+    assert Plan.model_validate({}).limits.max_macs == DEFAULTS["mnist"]["limits"]["max_macs"]
+    assert Plan.model_validate({"space": space}).limits == Limits()
+    assert Plan.model_validate({"space": space, "limits": {"max_parameters": 9}}).limits == Limits(max_parameters=9)
+    assert Plan.model_validate({"limits": {"max_parameters": 9}}).limits.max_macs is not None
 
 
 def test_input_and_classes_follow_from_the_data_set() -> None:

@@ -204,5 +204,5 @@ def test_a_spoilt_space_is_read_or_refused_and_nothing_else() -> None:
             space.draw(uniformly(random.Random(seed)))
         except InvalidSpecError as error:
             refused += 1
-            assert all(str(fault) for fault in error.faults)  # noqa: PT017 (some seeds are refused, some are not)
+            str(error).encode()
     assert 100 * MORE < refused < 290 * MORE
