@@ -148,11 +148,12 @@ def _with_defaults(data: Plain) -> Plain:
     return merged
 
 
-def _fitting(default: Plain, given: Plain, key: str) -> Plain:
+def _fitting(default: Plain, given: Plain, key: str) -> dict[str, Plain]:
     """Leave out what was fitted to something that is now given."""
-    if key == "limits" and "space" in given:
-        return {}
-    return {**default.get(key, {}), **({"restarts": []} if key == "recipe" and "epochs" in given[key] else {})}
+    fitted: dict[str, Plain] = {} if key == "limits" and "space" in given else default.get(key, {})
+    if key == "recipe" and "epochs" in given["recipe"] and "restarts" in fitted:
+        return {**fitted, "restarts": []}
+    return fitted
 
 
 class Plan(Word):

@@ -54,11 +54,8 @@ def _study(command: Command) -> int:
 
         return show(search(plan, notice=notice), notice)
     except KeyboardInterrupt:
-        print(
-            f"\nstopped; {plan.folder} keeps what is done. Go on with the same command; "
-            f"`python -m cnnsearch.report {plan.folder}` shows what there is.",
-            file=sys.stderr,
-        )
+        look = f"; `python -m cnnsearch.report {plan.folder}` shows what there is" if plan.folder.exists() else ""
+        print(f"\nstopped; {plan.folder} keeps what is done. Go on with the same command{look}.", file=sys.stderr)
         return 128 + signals.received
 
 
