@@ -100,7 +100,8 @@ def read_block(data: object) -> object:
     kind = cast("dict[object, object]", data).get("kind", "plain")
     if not isinstance(kind, str) or kind not in KINDS:
         known = ", ".join(sorted(KINDS))
-        text = f"{brief(kind)} is no registered kind of block (known: {known}); load one's own with --import"
+        law = f"{brief(kind)} is no registered kind of block (known: {known})"
+        text = f"{law}; import the module that registers it first (--import on the command line)"
         raise passed_on(InvalidSpecError((Fault("kind", text),)))  # noticed by one value, so options are checked too
     try:
         return KINDS[kind].__pydantic_validator__.validate_python(data)

@@ -82,7 +82,7 @@ def _draws(plan: Plan) -> Iterator[Candidate]:
 
 
 def _forecast(plan: Plan, drawn: list[Candidate], devices: tuple[str, ...]) -> str:
-    speed = recall(devices[0])
+    speed = recall(plan.dataset, devices[0])
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
     if speed is None or not allowed:
         return "unknown until the first run"

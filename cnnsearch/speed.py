@@ -1,4 +1,7 @@
-"""How fast did the last run on this machine train? Remembered for the next forecast."""
+"""How fast did the last run on this machine train? Remembered for the next forecast on the same data set.
+
+Kept apart by data set: what a tiny network on tiny images costs is mostly overhead, and says nothing about larger ones.
+"""
 
 import json
 import time
@@ -9,6 +12,7 @@ from typing import NamedTuple
 
 from platformdirs import user_state_path
 
+from cnnsearch.datasets import Facts
 from cnnsearch.files import write_whole
 from cnnsearch.history import Run
 
@@ -20,8 +24,6 @@ class Speed(NamedTuple):
     per_mac: float
     share_trained: float
     """Epochs trained over epochs planned: early stopping spares the rest."""
-    device: str
-    """The kind of the first worker's: "cpu" or "cuda"."""
     time: float
     """Unix seconds."""
 
@@ -30,36 +32,43 @@ class Speed(NamedTuple):
         return self.base + macs * self.per_mac
 
 
-def remember(run: Run, train_images: int, device: str) -> None:
+LEAST_TRIALS = 10  # before that, nobody knows how many a study stops
+
+
+def remember(run: Run, facts: Facts, device: str) -> None:
     """Measure a run and keep the figures; a machine that keeps nothing is no fault."""
     trained = [trial for trial in run.trials if trial.state in {"complete", "stopped"} and trial.epochs]
-    if not trained:
+    if len(trained) < LEAST_TRIALS:
         return
-    base, per_mac = _fit([(trial.macs, epoch.seconds / train_images) for trial in trained for epoch in trial.epochs])
+    base, per_mac = _fit(
+        [(trial.macs, epoch.seconds / facts.train_images) for trial in trained for epoch in trial.epochs]
+    )
     share = sum(len(trial.epochs) for trial in trained) / sum(trial.recipe.epochs for trial in trained)
-    speed = Speed(base, per_mac, share, device.partition(":")[0], time.time())
+    speed = Speed(base, per_mac, share, time.time())
     with suppress(OSError):
-        _file().parent.mkdir(parents=True, exist_ok=True)
-        write_whole(_file(), json.dumps(speed._asdict()))
+        path = _file(facts.name, device)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(speed._asdict()))
 
 
 def _fit(points: list[tuple[int, float]]) -> tuple[float, float]:
-    """Fit a line by least squares; one that falls or begins below 0 is replaced by one through 0."""
+    """Fit a line by least squares; instead of one that falls a level one, of one that begins below 0 one through 0."""
     macs, seconds = zip(*points, strict=True)
     if len(set(macs)) > 1:
         slope, intercept = linear_regression(macs, seconds)
         if slope >= 0 and intercept >= 0:
             return intercept, slope
-    return 0.0, mean(seconds) / mean(macs)
+        if slope >= 0:
+            return 0.0, mean(seconds) / mean(macs)
+    return mean(seconds), 0.0
 
 
-def recall(device: str) -> Speed | None:
-    """Give the last measured speed on this kind of device, if there is one."""
+def recall(dataset: str, device: str) -> Speed | None:
+    """Give the last measured speed with this data set on this kind of device, if there is one."""
     with suppress(OSError, ValueError, TypeError):
-        speed = Speed(**json.loads(_file().read_bytes()))
-        return speed if speed.device == device.partition(":")[0] else None
+        return Speed(**json.loads(_file(dataset, device).read_bytes()))
     return None
 
 
-def _file() -> Path:
-    return user_state_path("cnnsearch") / "speed.json"
+def _file(dataset: str, device: str) -> Path:
+    return user_state_path("cnnsearch") / f"speed-{dataset}-{device.partition(':')[0]}.json"

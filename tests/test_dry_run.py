@@ -10,6 +10,7 @@ from golden_files import golden
 from made_runs import write_run
 
 from cnnsearch import speed
+from cnnsearch.datasets import FACTS
 from cnnsearch.history import read
 from cnnsearch.plan import Plan
 from cnnsearch.preview import describe
@@ -48,7 +49,7 @@ def _without_this_machines_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def remembered(monkeypatch: pytest.MonkeyPatch, found: Speed | None) -> None:
-    monkeypatch.setattr("cnnsearch.preview.recall", lambda _: found)
+    monkeypatch.setattr("cnnsearch.preview.recall", lambda *_: found)
 
 
 def line(start: str, **fields: object) -> str:
@@ -83,7 +84,7 @@ def test_the_forecast_follows_from_the_last_runs_speed(monkeypatch: pytest.Monke
     plan = Plan.model_validate(ONE)
     network = plan.draw(lambda _: 0).network
     a_third = 1 / plan.facts.train_images  # of an epoch's 3 s; the rest goes with the multiply-adds
-    remembered(monkeypatch, Speed(a_third, 2 * a_third / network.cost.macs, 0.5, "cpu", 1_699_963_200.0))
+    remembered(monkeypatch, Speed(a_third, 2 * a_third / network.cost.macs, 0.5, 1_699_963_200.0))
     # 20 trials of 10 epochs, half of them trained, 3 s each, on 2 workers: 150 s
     assert line("forecast") == "forecast  about 2 min (from this machine's speed in the run of 2023-11-14)"
 
@@ -92,34 +93,42 @@ def test_the_forecast_follows_from_the_last_runs_speed(monkeypatch: pytest.Monke
 def test_nothing_is_forecast_where_every_drawn_network_is_over_a_limit(
     limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remembered(monkeypatch, Speed(0.0, 1e-9, 1.0, "cpu", 1_699_963_200.0))
+    remembered(monkeypatch, Speed(0.0, 1e-9, 1.0, 1_699_963_200.0))
     assert line("forecast", limits=limits) == "forecast  unknown until the first run"
 
 
-def test_a_speed_is_remembered_for_its_kind_of_device(tmp_path: Path) -> None:
-    there = speed._file()  # noqa: SLF001 (where it is kept is nobody else's business)
+def test_a_speed_is_remembered_for_its_data_set_and_kind_of_device(tmp_path: Path) -> None:
+    there = speed._file("mnist", "cuda:0")  # noqa: SLF001 (where it is kept is nobody else's business)
     assert there.is_relative_to(tmp_path)
     there.parent.mkdir(parents=True)
-    there.write_text(json.dumps(Speed(0.0, 1e-9, 1.0, "cuda", 0.0)._asdict()))
-    assert speed.recall("cpu") is None
-    assert speed.recall("cuda:1") == Speed(0.0, 1e-9, 1.0, "cuda", 0.0)
+    there.write_text(json.dumps(Speed(0.0, 1e-9, 1.0, 0.0)._asdict()))
+    assert speed.recall("mnist", "cpu") is None
+    assert speed.recall("digits", "cuda:0") is None
+    assert speed.recall("mnist", "cuda:1") == Speed(0.0, 1e-9, 1.0, 0.0)
 
 
 def test_a_run_leaves_its_speed_behind(tmp_path: Path) -> None:
-    run = read(write_run(tmp_path / "run", states=("complete", "stopped")))
-    speed.remember(run, train_images=1000, device="cpu:0")
-    found = speed.recall("cpu")
+    facts = FACTS["mnist"]
+    run = read(write_run(tmp_path / "run", states=("complete", "stopped") * 5))
+    speed.remember(run, facts, "cpu:0")
+    found = speed.recall("mnist", "cpu")
     assert found is not None
-    epochs = [(trial.macs, epoch.seconds / 1000) for trial in run.trials for epoch in trial.epochs]
+    epochs = [(trial.macs, epoch.seconds / facts.train_images) for trial in run.trials for epoch in trial.epochs]
     assert sum(found.seconds(macs) for macs, _ in epochs) == pytest.approx(sum(seconds for _, seconds in epochs))
+
+
+def test_a_few_trials_leave_no_speed_behind(tmp_path: Path) -> None:
+    speed.remember(read(write_run(tmp_path / "run", states=("complete", "stopped"))), FACTS["mnist"], "cpu")
+    assert speed.recall("mnist", "cpu") is None
 
 
 @pytest.mark.parametrize(
     ("points", "line"),
     [
         ([(0, 1.0), (10, 3.0)], (1.0, 0.2)),
-        ([(10, 3.0), (10, 5.0)], (0.0, 0.4)),  # all alike
-        ([(10, 3.0), (20, 1.0)], (0.0, 2 / 15)),  # falls
+        ([(10, 3.0), (10, 5.0)], (4.0, 0.0)),  # all alike
+        ([(10, 3.0), (20, 1.0)], (2.0, 0.0)),  # falls
+        ([(10, 1.0), (20, 3.0)], (0.0, 2 / 15)),  # begins below 0
     ],
 )
 def test_speed_is_a_line_that_never_falls(points: list[tuple[int, float]], line: tuple[float, float]) -> None:
@@ -128,10 +137,10 @@ def test_speed_is_a_line_that_never_falls(points: list[tuple[int, float]], line:
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"speed": 3}', "\x00"])
 def test_a_memory_that_cannot_be_read_is_none(content: str) -> None:
-    there = speed._file()  # noqa: SLF001 (as above)
+    there = speed._file("mnist", "cpu")  # noqa: SLF001 (as above)
     there.parent.mkdir(parents=True)
     there.write_text(content)
-    assert speed.recall("cpu") is None
+    assert speed.recall("mnist", "cpu") is None
 
 
 @pytest.mark.parametrize(

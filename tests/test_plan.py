@@ -108,7 +108,7 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         (
             {"space": {"blocks": [{"kind": {"choice": ["plain", "plane"]}, "conv": CONV}]}},
             ("space.blocks[0].kind.choice[1]: 'plane' is no registered kind of block (known: plain, residual, "
-            "separable); load one's own with --import"),
+            "separable); import the module that registers it first (--import on the command line)"),
         ),
         (
             {"space": {**SPACE, "input": START["input"], "classes": 10}},

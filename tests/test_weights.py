@@ -156,7 +156,8 @@ def test_a_label_of_an_unknown_kind_of_block_names_its_place(folder: Path, monke
         load(folder)
     assert str(error.value) == (
         f"{folder / FILE_NAME}: this program cannot read its label: network.blocks[1].kind: 'separable' is no"
-        " registered kind of block (known: plain, residual); load one's own with --import"
+        " registered kind of block (known: plain, residual);"
+        " import the module that registers it first (--import on the command line)"
     )
 
 

@@ -49,7 +49,7 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
         notice = notice or run.notice
         save = _saver(plan, ledger, notice)
         if ledger.counted >= plan.budget.trials and not ledger.unfinished:
-            screen.say(f"{folder} has its {plan.budget.trials} trials already; --trials N asks for more")
+            screen.say(f"{folder} has {ledger.counted} trials already; --trials N asks for more")
             if run.state in {"running", "interrupted"}:  # an earlier invocation was killed after its last trial
                 record.append(_opened(notice))
                 record.append(Closed(state="complete"))
@@ -78,7 +78,7 @@ def _train(
     finally:
         record.append(Closed(state=state))
         save(state)
-    remember(history.read(folder), plan.facts.train_images, devices[0])
+    remember(history.read(folder), plan.facts, devices[0])
 
 
 def _opened(notice: str) -> Opened:

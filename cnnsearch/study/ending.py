@@ -38,6 +38,9 @@ def show(run: Run, notice: str) -> int:
         console.print(table_of(run))
     else:
         console.print("No candidate was trained to its end.", style="bold red")
+    away = [trial.reason for trial in run.trials if trial.state == "turned_away"]
+    if away and run.state == "no_new_candidate":
+        console.print(f"Raise the limit or allow smaller networks; the last one turned away: {away[-1]}", markup=False)
     counts = f"{run.count('complete')} complete, {run.count('stopped')} stopped, {run.count('failed')} failed"
     others = f"{run.count('turned_away')} turned away, {run.count('repeated')} repeated"
     console.print(f"{WORDS[run.state]} {counts}; {others}; {run.seconds:.0f} s. In {run.folder}:", markup=False)

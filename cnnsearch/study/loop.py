@@ -25,6 +25,7 @@ from cnnsearch.study.screen import Screen
 from cnnsearch.study.stopping import goes_on
 
 MOST_ASKS_IN_VAIN = 1_000
+ASKS_TO_MENTION = 100
 MOST_DEATHS = 3
 MOST_BUGS_IN_A_ROW = 5
 PATIENCE = 0.5  # seconds between looks at the clock while nothing happens
@@ -117,7 +118,7 @@ class Search:
             candidate = candidate or self.proposer.propose(number, self.unbuildable)
         except InvalidSpecError as error:  # fits, but exceeds the library's own limits
             self.proposer.forget(number)
-            self.asked_in_vain += 1
+            self._ask_in_vain()
             self.unbuildable += 1
             self.screen.say(f"turned away: {error}")
             return
@@ -136,16 +137,22 @@ class Search:
         first = self.ledger.seen[candidate.fingerprint]
         excess = {name: over for name, over in self.plan.limits.excess(candidate.network.cost).items() if over > 0}
         if first != number:
-            self.asked_in_vain += 1
+            self._ask_in_vain()
             self._answer_from_record(number, candidate, first)
         elif excess:
-            self.asked_in_vain += 1
+            self._ask_in_vain()
             most = max(excess, key=lambda name: excess[name])
             law = f"{most} {getattr(candidate.network.cost, most):,} exceeds the limit by {excess[most]:.1%}"
             self._finish(number, candidate, "turned_away", law)
         else:
             self.asked_in_vain = 0
             self.waiting.append(live)
+
+    def _ask_in_vain(self) -> None:
+        self.asked_in_vain += 1
+        if self.asked_in_vain % ASKS_TO_MENTION == 0:
+            law = f"{self.asked_in_vain} proposals in a row were over a limit or known already"
+            self.screen.say(f"{law}; after {MOST_ASKS_IN_VAIN:,} the study ends")
 
     def _note(self, number: int, candidate: Candidate) -> None:
         cost = candidate.network.cost
