@@ -5,8 +5,6 @@ Needs no torch, unless something must be downloaded (torchvision knows the mirro
 """
 
 import fcntl
-import os
-import tempfile
 import time
 import urllib.request
 import zlib
@@ -18,6 +16,7 @@ from pathlib import Path
 
 from cnnsearch.datasets import FACTS, MNIST_FILES, File, mnist_folder
 from cnnsearch.errors import DataError
+from cnnsearch.files import write_whole
 
 SILENCE_SECONDS = 10.0  # without a byte from a mirror, before the next one is tried
 FILE_SECONDS = 300.0  # for one file from one mirror: the greatest is 9.6 MB
@@ -70,10 +69,10 @@ def _lock(folder: Path) -> Generator[None]:
 def _bring(file: File, folder: Path, mirrors: Sequence[str] | None) -> None:
     packed = folder / f"{file.name}.gz"
     if not packed.is_file():
-        _write(folder / file.name, _download(file, folder, torchvision_mirrors() if mirrors is None else mirrors))
+        write_whole(folder / file.name, _download(file, folder, torchvision_mirrors() if mirrors is None else mirrors))
         return
     try:
-        _write(folder / file.name, _unpack(file, packed.read_bytes()))
+        write_whole(folder / file.name, _unpack(file, packed.read_bytes()))
     except ValueError as error:
         raise DataError(f"{packed} is damaged or not MNIST's: {error}; delete it and run again") from None
 
@@ -88,21 +87,6 @@ def _unpack(file: File, packed: bytes) -> bytes:
     if found != file.sha256:
         raise ValueError(f"the sha256 of its content is {found}, not {file.sha256}")
     return content
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whatever happens."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    part = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(descriptor)
-        part.chmod(0o644)  # a temporary file is for its owner only; a data root may be shared
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def torchvision_mirrors() -> Sequence[str]:

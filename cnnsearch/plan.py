@@ -138,22 +138,20 @@ def _with_defaults(data: Plain) -> Plain:
         return data
     given = {key: value for key, value in cast("dict[str, Plain]", data).items() if key != "$schema"}
     dataset = given.get("dataset", "mnist")
-    default = DEFAULTS[dataset if isinstance(dataset, str) and dataset in DEFAULTS else "mnist"]
+    default = _fitting(DEFAULTS[dataset if isinstance(dataset, str) and dataset in DEFAULTS else "mnist"], given)
     merged = {**default, **given}
     for key in ("recipe", "limits", "pruner"):
         if isinstance(given.get(key), dict):
-            merged[key] = {**_fitting(default, given, key), **given[key]}
-    if "space" in given and "limits" not in given:
-        merged.pop("limits", None)
+            merged[key] = {**default.get(key, {}), **given[key]}
     return merged
 
 
-def _fitting(default: Plain, given: Plain, key: str) -> dict[str, Plain]:
-    """Leave out what was fitted to something that is now given."""
-    fitted: dict[str, Plain] = {} if key == "limits" and "space" in given else default.get(key, {})
-    if key == "recipe" and "epochs" in given["recipe"] and "restarts" in fitted:
-        return {**fitted, "restarts": []}
-    return fitted
+def _fitting(default: dict[str, Plain], given: dict[str, Plain]) -> dict[str, Plain]:
+    """Leave out of the defaults what was fitted to something that is now given."""
+    recipe = given.get("recipe")
+    if "restarts" in default["recipe"] and isinstance(recipe, dict) and "epochs" in recipe:
+        default = {**default, "recipe": {**default["recipe"], "restarts": []}}
+    return {key: value for key, value in default.items() if key != "limits" or "space" not in given}
 
 
 class Plan(Word):
