@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy
 
 from cnnsearch.augment import augment
 from cnnsearch.data import DataSet, Split
+from cnnsearch.fused import fused
 from cnnsearch.recipe import Recipe
 
 WARM_UP = 0.3  # of a one-cycle schedule, and the two divisors below: torch.optim.lr_scheduler.OneCycleLR's defaults
@@ -142,6 +143,7 @@ def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterat
     device = images_NCHW.device
     module.to(memory_format=torch.channels_last)
     optimizer = _optimizer(module, recipe)
+    module = fused(module)
     batch_size = min(recipe.batch_size, len(labels_N))
     rates = iter(learning_rates(recipe, len(labels_N) // batch_size))
 

@@ -1,0 +1,193 @@
+"""Which layers are computed together on a CPU? Batch norm, the ReLU and the max pool behind it: `norm.cpp`.
+
+Axes: N images, C channels, H height, W width. On a CPU these layers wait for memory: torch passes over a large map
+17 times forward and backward where a pool follows, and 5 times would do.
+
+- The pool comes first and ReLU last, which changes nothing: both only rise, and so do all taps by the same factor.
+- Let p be the pixels (images times height times width), g the gradient behind the ReLU, h its place in the map. The
+  gradient of a batch norm (Ioffe and Szegedy 2015) is then scale * (h - mean(h) - normalised * mean(h * normalised)):
+  a sum over the pooled map gives both means, and one pass writes `scale * h + slope * x + level`.
+
+Results differ from torch's in the last digits, as sums in another order do. Speed: examples/benchmarks/README.md.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false
+# (torch's own annotations have holes, and its autograd functions take what they are given)
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnsearch.module import Branches
+from cnnsearch.native import library
+from cnnsearch.shapes import Pair, Window
+
+NAMES = {torch.float32: "float", torch.bfloat16: "bf16"}
+MOST_TAPS = 256  # of a pool's window: which tap won is kept in a byte
+
+
+def fused(module: nn.Module) -> nn.Module:
+    """Return a module that computes the same with the same parameters, its norms taken together with what follows.
+
+    Layers of other kinds are the module's own; on other devices, and in other types, all of them work as they are.
+    """
+    if isinstance(module, Branches):
+        return Branches({name: fused(branch) for name, branch in module.named_children()})
+    if type(module) is not nn.Sequential:
+        return module
+    layers = [fused(layer) for layer in module]
+    taken: list[nn.Module] = []
+    while layers:
+        layer = layers.pop(0)
+        taken.append(_Norm(layer, *_followers(layers)) if isinstance(layer, nn.BatchNorm2d) else layer)
+    return nn.Sequential(*taken)
+
+
+def _followers(layers: list[nn.Module]) -> tuple[nn.ReLU | None, nn.MaxPool2d | None]:
+    """Take the ReLU and the pool that stand first, in this order, out of the list."""
+    relu = layers.pop(0) if layers and isinstance(layers[0], nn.ReLU) else None
+    pool = layers.pop(0) if layers and isinstance(layers[0], nn.MaxPool2d) else None
+    return relu, pool  # pyright: ignore[reportReturnType] (isinstance has just been asked)
+
+
+class _Norm(nn.Module):
+    """A batch norm, its ReLU and its pool, with the parameters of the first."""
+
+    def __init__(self, norm: nn.BatchNorm2d, relu: nn.ReLU | None, pool: nn.MaxPool2d | None) -> None:
+        super().__init__()
+        self.norm, self.relu, self.pool = norm, relu, pool
+        self._simple = bool(
+            norm.affine and norm.track_running_stats and norm.momentum is not None
+            and not (pool and (pool.return_indices or _taps(pool) > MOST_TAPS))
+        )  # fmt: skip
+
+    def forward(self, maps_NCHW: Tensor) -> Tensor:
+        """Do what the layers would do one after the other."""
+        if not self._simple or not _suits(maps_NCHW, pooled=self.pool is not None):
+            for layer in (self.norm, self.relu, self.pool):
+                maps_NCHW = layer(maps_NCHW) if layer else maps_NCHW
+            return maps_NCHW
+        norm = self.norm
+        if norm.training and norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.add_(1)
+        return _Function.apply(maps_NCHW, norm.weight, norm.bias, norm, self.relu, self.pool)
+
+
+def _suits(maps_NCHW: Tensor, *, pooled: bool) -> bool:
+    return (
+        maps_NCHW.device.type == "cpu"
+        and maps_NCHW.dtype in NAMES
+        and torch.get_num_threads() == 1
+        and maps_NCHW.is_contiguous(memory_format=torch.channels_last)
+        and not (pooled and maps_NCHW.shape[1] % 2)  # pools take channels by twos at least
+        and library() is not None
+    )
+
+
+class _Function(torch.autograd.Function):
+    """Forward and backward through `norm.cpp`."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401 (torch's own)
+        x_NCHW: Tensor, weight_C: Tensor, bias_C: Tensor, norm: nn.BatchNorm2d, relu: nn.ReLU | None,
+        pool: nn.MaxPool2d | None,
+    ) -> Tensor:  # fmt: skip
+        mean_C, var_C = _moments(x_NCHW, norm)
+        inverse_C = (var_C + norm.eps).rsqrt()
+        scale_C = weight_C * inverse_C
+        shift_C = torch.addcmul(bias_C, mean_C, scale_C, value=-1)
+        if pool is None:
+            y_NCHW, peak_NCHW, tap_NCHW, windows = torch.empty_like(x_NCHW), x_NCHW, None, None
+            _call("apply", x_NCHW, y_NCHW, x_NCHW.numel(), len(scale_C), scale_C, shift_C, relu is not None)
+        else:
+            windows = _windows(x_NCHW, pool)
+            size = (len(x_NCHW), len(scale_C), windows.out_height, windows.out_width)
+            y_NCHW = torch.empty(size, dtype=x_NCHW.dtype, memory_format=torch.channels_last)
+            peak_NCHW, tap_NCHW = torch.empty_like(y_NCHW), torch.empty_like(y_NCHW, dtype=torch.uint8)
+            _call("apply_pooled", x_NCHW, y_NCHW, peak_NCHW, tap_NCHW, windows, scale_C, shift_C, relu is not None)
+        ctx.save_for_backward(x_NCHW, mean_C, inverse_C, scale_C, shift_C, peak_NCHW, tap_NCHW)
+        ctx.relu, ctx.windows, ctx.batch = relu is not None, windows, norm.training
+        return y_NCHW
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 (torch's own)
+        x_NCHW, mean_C, inverse_C, scale_C, shift_C, peak_NCHW, tap_NCHW = ctx.saved_tensors
+        channels = len(mean_C)
+        grad_y_NCHW = grad_outputs[0].contiguous(memory_format=torch.channels_last)
+        sum_C, product_C = torch.empty(channels), torch.empty(channels)
+        numbers = grad_y_NCHW.numel()
+        _call("sums", grad_y_NCHW, peak_NCHW, numbers, channels, scale_C, shift_C, mean_C, ctx.relu, sum_C, product_C)
+        pixels = x_NCHW.numel() // channels if ctx.batch else float("inf")  # a fixed mean depends on no pixel
+        slope_C = scale_C * inverse_C**2 * product_C / -pixels
+        level_C = scale_C * sum_C / -pixels - mean_C * slope_C
+        grad_x_NCHW = torch.empty_like(x_NCHW)
+        arguments = (scale_C, shift_C, slope_C, level_C, ctx.relu)
+        if ctx.windows is None:
+            _call("spread", grad_y_NCHW, x_NCHW, grad_x_NCHW, numbers, channels, *arguments)
+        else:
+            _call("spread_pooled", grad_y_NCHW, x_NCHW, peak_NCHW, tap_NCHW, grad_x_NCHW, ctx.windows, *arguments)
+        return grad_x_NCHW, product_C * inverse_C, sum_C, None, None, None
+
+
+def _moments(x_NCHW: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return the mean and variance to normalise by; while training those of the batch, which the norm remembers."""
+    running_mean_C, running_var_C = norm.running_mean, norm.running_var
+    assert running_mean_C is not None
+    assert running_var_C is not None
+    if not norm.training:
+        return running_mean_C, running_var_C
+    channels = len(running_mean_C)
+    mean_C, var_C = torch.empty(channels), torch.empty(channels)
+    _call("moments", x_NCHW, x_NCHW.numel(), channels, running_mean_C, mean_C, var_C)
+    pixels = x_NCHW.numel() // channels
+    assert norm.momentum is not None
+    running_mean_C.lerp_(mean_C, norm.momentum)
+    running_var_C.lerp_(var_C * (pixels / (pixels - 1)), norm.momentum)
+    return mean_C, var_C
+
+
+class _Windows(ctypes.Structure):
+    """As `Windows` in norm.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("images", "channels", "height", "width", "out_height", "out_width")),
+        *((name, ctypes.c_int64 * 2) for name in ("kernel", "stride", "padding", "dilation")),
+    )
+    out_height: int
+    out_width: int
+
+
+def _windows(x_NCHW: Tensor, pool: nn.MaxPool2d) -> _Windows:
+    kernel_size, stride, padding, dilation = (
+        _pair(value) for value in (pool.kernel_size, pool.stride, pool.padding, pool.dilation)
+    )
+    window = Window(kernel_size, stride, padding, dilation, pool.ceil_mode)
+    images, channels, height, width = x_NCHW.shape
+    return _Windows(images, channels, height, width, *window.out((height, width)), *window[:4])
+
+
+def _taps(pool: nn.MaxPool2d) -> int:
+    height, width = _pair(pool.kernel_size)
+    return height * width
+
+
+def _pair(value: int | tuple[int, ...]) -> Pair:
+    return (value, value) if isinstance(value, int) else (value[0], value[1])
+
+
+def _call(name: str, x: Tensor, *arguments: Tensor | _Windows | int) -> None:
+    """Call a function of norm.cpp for the type of x: tensors by their address, numbers as int64."""
+    functions = library()
+    assert functions is not None
+    function = getattr(functions, f"{name}_{NAMES[x.dtype]}")
+    function(ctypes.c_void_p(x.data_ptr()), *(_argument(each) for each in arguments))
+
+
+def _argument(value: Tensor | _Windows | int) -> Any:  # noqa: ANN401 (whatever ctypes passes on)
+    if isinstance(value, Tensor):
+        return ctypes.c_void_p(value.data_ptr())
+    return ctypes.byref(value) if isinstance(value, _Windows) else ctypes.c_int64(value)
