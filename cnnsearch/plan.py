@@ -21,6 +21,8 @@ from cnnsearch.text import Plain, read_file
 from cnnsearch.word import Word, as_tuple, passed_on
 
 _INDECISIVE = frozenset({"budget", "executor", "name", "runs", "storage", "data_root"})
+_UNFITTED: dict[str, Plain] = {"restarts": [], "first_epoch_share": 1.0}
+"""What a recipe has where it does not say, and the default plans fit to their number of epochs."""
 
 
 class Limits(Word):
@@ -132,7 +134,7 @@ def _with_defaults(data: Plain) -> Plain:
     """Fill in what the data set's default plan says.
 
     A given space is taken whole, and without the limits that were fitted to the default one; so is a number of epochs
-    without the restarts that were.
+    without the restarts and the short first epoch that were.
     """
     if not isinstance(data, dict):
         return data
@@ -149,8 +151,9 @@ def _with_defaults(data: Plain) -> Plain:
 def _fitting(default: dict[str, Plain], given: dict[str, Plain]) -> dict[str, Plain]:
     """Leave out of the defaults what was fitted to something that is now given."""
     recipe = given.get("recipe")
-    if "restarts" in default["recipe"] and isinstance(recipe, dict) and "epochs" in recipe:
-        default = {**default, "recipe": {**default["recipe"], "restarts": []}}
+    if isinstance(recipe, dict) and "epochs" in recipe:
+        unfitted = {key: value for key, value in _UNFITTED.items() if key in default["recipe"]}
+        default = {**default, "recipe": {**default["recipe"], **unfitted}}
     return {key: value for key, value in default.items() if key != "limits" or "space" not in given}
 
 

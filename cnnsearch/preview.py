@@ -86,7 +86,7 @@ def _forecast(plan: Plan, drawn: list[Candidate], devices: tuple[str, ...]) -> s
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
     if speed is None or not allowed:
         return "unknown until the first run"
-    each = mean(speed.seconds(c.network.cost.macs) * c.recipe.epochs for c in allowed) * plan.facts.train_images
+    each = mean(speed.seconds(c.network.cost.macs) * sum(c.recipe.passes) for c in allowed) * plan.facts.train_images
     seconds = plan.budget.trials * each * speed.share_trained / len(devices)
     day = datetime.fromtimestamp(speed.time).astimezone().date()
     return f"about {max(1, round(seconds / 60))} min (from this machine's speed in the run of {day})"

@@ -24,6 +24,8 @@ class Recipe(Word):
 
     epochs: Annotated[int, Field(ge=1, le=1000)] = 6
     """Passes over the training images."""
+    first_epoch_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the training images that the first epoch takes: a short one gives a score to judge by sooner."""
     batch_size: Annotated[int, Field(ge=2, le=65_536)] = 128
     """Images a step."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
@@ -43,6 +45,15 @@ class Recipe(Word):
     """Share of each label spread over all classes (Szegedy et al. 2016)."""
     augmentation: Augmentation | None = Augmentation()
     """Random moves of the training images; null for none."""
+
+    @property
+    def passes(self) -> tuple[float, ...]:
+        """Give the share of the training images that each epoch takes.
+
+        >>> Recipe(epochs=3, first_epoch_share=0.25).passes
+        (0.25, 1.0, 1.0)
+        """
+        return (self.first_epoch_share, *[1.0] * (self.epochs - 1))
 
     @property
     def cycles(self) -> tuple[int, ...]:

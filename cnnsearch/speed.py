@@ -23,7 +23,7 @@ class Speed(NamedTuple):
     base: float
     per_mac: float
     share_trained: float
-    """Epochs trained over epochs planned: early stopping spares the rest."""
+    """Passes over the images that were trained over those planned: early stopping spares the rest."""
     time: float
     """Unix seconds."""
 
@@ -41,9 +41,14 @@ def remember(run: Run, facts: Facts, device: str) -> None:
     if len(trained) < LEAST_TRIALS:
         return
     base, per_mac = _fit(
-        [(trial.macs, epoch.seconds / facts.train_images) for trial in trained for epoch in trial.epochs]
+        [
+            (trial.macs, epoch.seconds / (share * facts.train_images))
+            for trial in trained
+            for epoch, share in zip(trial.epochs, trial.recipe.passes, strict=False)  # a stopped trial has fewer epochs
+        ]
     )
-    share = sum(len(trial.epochs) for trial in trained) / sum(trial.recipe.epochs for trial in trained)
+    done = sum(sum(trial.recipe.passes[: len(trial.epochs)]) for trial in trained)
+    share = done / sum(sum(trial.recipe.passes) for trial in trained)
     speed = Speed(base, per_mac, share, time.time())
     with suppress(OSError):
         path = _file(facts.name, device)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -88,10 +89,16 @@ def _cosine(share: float) -> float:
     return _interpolate(1, 0, share)
 
 
-def learning_rates(recipe: Recipe, steps_an_epoch: int) -> list[float]:
+def steps_of(recipe: Recipe, steps_a_pass: int) -> list[int]:
+    """Return the number of steps of every epoch: those of a pass over the training images, or the first one's share."""
+    return [max(1, int(share * steps_a_pass)) for share in recipe.passes]
+
+
+def learning_rates(recipe: Recipe, steps_a_pass: int) -> list[float]:
     """Return the learning rate of every step of a training: a whole schedule for each of the recipe's cycles."""
     height = _one_cycle if recipe.schedule == "one-cycle" else _cosine
-    cycles = [epochs * steps_an_epoch for epochs in recipe.cycles]
+    epochs = iter(steps_of(recipe, steps_a_pass))
+    cycles = [sum(islice(epochs, count)) for count in recipe.cycles]
     return [recipe.learning_rate * height((step + 0.5) / steps) for steps in cycles for step in range(steps)]
 
 
@@ -145,14 +152,15 @@ def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterat
     optimizer = _optimizer(module, recipe)
     module = fused(module)
     batch_size = min(recipe.batch_size, len(labels_N))
-    rates = iter(learning_rates(recipe, len(labels_N) // batch_size))
+    steps_a_pass = len(labels_N) // batch_size
+    rates = iter(learning_rates(recipe, steps_a_pass))
 
-    for epoch in range(1, recipe.epochs + 1):
+    for epoch, steps in enumerate(steps_of(recipe, steps_a_pass), start=1):
         began = time.perf_counter()
         module.train()
         loss_sum = torch.zeros((), device=device)
         generator = torch.Generator(device).manual_seed(_mix(seed, epoch))
-        batches = _batches(len(labels_N), batch_size, generator)
+        batches = _batches(len(labels_N), batch_size, generator)[:steps]
 
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(_mix(seed, epoch))  # dropout draws from torch's own generators

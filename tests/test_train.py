@@ -9,7 +9,7 @@ from torch import nn
 from cnnsearch.augment import augment
 from cnnsearch.data import DataSet, load
 from cnnsearch.recipe import Augmentation, Recipe
-from cnnsearch.train import Diverged, Epoch, learning_rates, mixed_precision, normalised, train, validate
+from cnnsearch.train import Diverged, Epoch, learning_rates, mixed_precision, normalised, steps_of, train, validate
 
 CPU = torch.device("cpu")
 PLAIN = Recipe(epochs=2, augmentation=None)
@@ -137,7 +137,7 @@ def test_biases_and_batch_norms_do_not_decay(digits: DataSet) -> None:
 
 
 def test_one_cycle_rises_and_falls_like_torchs() -> None:
-    rates = learning_rates(Recipe(epochs=10, learning_rate=0.01, restarts=()), steps_an_epoch=100)
+    rates = learning_rates(Recipe(epochs=10, learning_rate=0.01, restarts=()), steps_a_pass=100)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))])
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=1000)
     for rate in rates:
@@ -147,7 +147,7 @@ def test_one_cycle_rises_and_falls_like_torchs() -> None:
 
 
 def test_cosine_falls_like_torchs() -> None:
-    rates = learning_rates(Recipe(epochs=10, learning_rate=0.01, schedule="cosine", restarts=()), steps_an_epoch=100)
+    rates = learning_rates(Recipe(epochs=10, learning_rate=0.01, schedule="cosine", restarts=()), steps_a_pass=100)
     assert rates == sorted(rates, reverse=True)
     assert rates[0] == pytest.approx(0.01, rel=1e-4)
     assert rates[500] == pytest.approx(0.005, rel=1e-2)
@@ -160,9 +160,9 @@ def test_each_cycle_is_a_whole_schedule(schedule: str) -> None:
     alone = [
         rate
         for epochs in (1, 2, 3)
-        for rate in learning_rates(recipe.model_copy(update={"epochs": epochs, "restarts": ()}), steps_an_epoch=9)
+        for rate in learning_rates(recipe.model_copy(update={"epochs": epochs, "restarts": ()}), steps_a_pass=9)
     ]
-    assert learning_rates(recipe, steps_an_epoch=9) == alone
+    assert learning_rates(recipe, steps_a_pass=9) == alone
 
 
 def test_a_cycle_that_is_stopped_at_its_end_equals_a_short_training(digits: DataSet) -> None:
@@ -170,6 +170,22 @@ def test_a_cycle_that_is_stopped_at_its_end_equals_a_short_training(digits: Data
     list(train(short, digits, Recipe(epochs=1), seed=1))
     next(train(long, digits, Recipe(epochs=5, restarts=(1,)), seed=1))
     assert weights(short) == weights(long)
+
+
+@pytest.mark.parametrize(("share", "steps"), [(1.0, [9, 9, 9]), (0.25, [2, 9, 9]), (0.01, [1, 9, 9])])
+def test_a_short_first_epoch_takes_its_share_of_a_pass_and_of_the_schedule(share: float, steps: list[int]) -> None:
+    recipe = Recipe(epochs=3, first_epoch_share=share, restarts=(1,))
+    assert steps_of(recipe, steps_a_pass=9) == steps
+    rates = learning_rates(recipe, steps_a_pass=9)
+    assert len(rates) == sum(steps)
+    assert rates[steps[0] :] == learning_rates(Recipe(epochs=2), steps_a_pass=9)
+
+
+def test_a_short_first_epoch_trains_on_fewer_images(digits: DataSet) -> None:
+    trained, steps = module(), []
+    trained[-1].register_forward_pre_hook(lambda part, _: steps.append(part.training))
+    list(train(trained, digits, Recipe(epochs=1, batch_size=100, first_epoch_share=0.5), seed=1))
+    assert steps.count(True) == 5  # of the 11 batches of 1,197 images
 
 
 def test_a_restart_at_the_end_or_later_has_no_effect() -> None:
@@ -181,7 +197,7 @@ def test_a_restart_at_the_end_or_later_has_no_effect() -> None:
 
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])
 def test_a_training_of_one_step_has_a_rate(schedule: str) -> None:
-    (rate,) = learning_rates(Recipe.model_validate({"epochs": 1, "schedule": schedule}), steps_an_epoch=1)
+    (rate,) = learning_rates(Recipe.model_validate({"epochs": 1, "schedule": schedule}), steps_a_pass=1)
     assert 0 < rate <= Recipe().learning_rate
 
 
