@@ -2,7 +2,8 @@
 
 Axes: N images, C channels, H height, W width, K classes. The whole set lies on the device as bytes, and a step takes
 its images by index: a DataLoader's processes and per-image work cost more than a small network's training.
-Everything random comes from the seed and the epoch's number alone.
+Everything random comes from the seed and the epoch's number alone. No value is read before an epoch's end, and what
+changes from step to step lies in tensors that keep their place, so that a GPU may replay the step (see replay.py).
 """
 
 # pyright: reportUnknownMemberType=false
@@ -23,6 +24,7 @@ from cnnsearch.augment import augment
 from cnnsearch.data import DataSet, Split
 from cnnsearch.fused import fused
 from cnnsearch.recipe import Recipe
+from cnnsearch.replay import Repeated
 
 WARM_UP = 0.3  # of a one-cycle schedule, and the two divisors below: torch.optim.lr_scheduler.OneCycleLR's defaults
 START_DIVISOR = 25.0
@@ -95,22 +97,17 @@ def learning_rates(recipe: Recipe, steps_an_epoch: int) -> list[float]:
     return [recipe.learning_rate * height((step + 0.5) / steps) for steps in cycles for step in range(steps)]
 
 
-def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Make the optimizer; weight decay would only hinder biases and batch norms, which have one axis."""
+def _optimizer(module: nn.Module, recipe: Recipe, rate: Tensor) -> torch.optim.Optimizer:
+    """Make an optimizer that reads its rate at each step; weight decay would only hinder biases and batch norms."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},  # biases and batch norms have one axis
     ]
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
+        return torch.optim.AdamW(groups, lr=rate, fused=True, capturable=rate.is_cuda)
     nesterov = recipe.momentum > 0
-    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    return torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
@@ -142,32 +139,41 @@ def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterat
     images_NCHW, labels_N = data.train
     device = images_NCHW.device
     module.to(memory_format=torch.channels_last)
-    optimizer = _optimizer(module, recipe)
-    module = fused(module)
     batch_size = min(recipe.batch_size, len(labels_N))
     rates = iter(learning_rates(recipe, len(labels_N) // batch_size))
 
+    chosen_N = torch.zeros(batch_size, dtype=torch.int64, device=device)
+    rate = torch.zeros((), dtype=torch.float32 if device.type == "cuda" else torch.float64, device=device)
+    loss_sum = torch.zeros((), device=device)
+    generator = torch.Generator(device)
+    optimizer = _optimizer(module, recipe, rate)
+    module = fused(module)
+
+    def step() -> None:
+        inputs_NCHW = normalised(images_NCHW[chosen_N], data)
+        if recipe.augmentation is not None:
+            inputs_NCHW = augment(inputs_NCHW, recipe.augmentation, generator)
+        with mixed_precision(device):
+            logits_NK = module(inputs_NCHW)
+            loss = cross_entropy(logits_NK, labels_N[chosen_N], label_smoothing=recipe.label_smoothing)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        loss_sum.add_(loss.detach())  # read once an epoch: reading it makes the program wait for the device
+
+    repeated = Repeated(step, generator)
     for epoch in range(1, recipe.epochs + 1):
         began = time.perf_counter()
         module.train()
-        loss_sum = torch.zeros((), device=device)
-        generator = torch.Generator(device).manual_seed(_mix(seed, epoch))
-        batches = _batches(len(labels_N), batch_size, generator)
-
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with repeated.beside(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            generator.manual_seed(_mix(seed, epoch))
             torch.manual_seed(_mix(seed, epoch))  # dropout draws from torch's own generators
-            for chosen_N in batches:
-                inputs_NCHW = normalised(images_NCHW[chosen_N], data)
-                if recipe.augmentation is not None:
-                    inputs_NCHW = augment(inputs_NCHW, recipe.augmentation, generator)
-                with mixed_precision(device):
-                    logits_NK = module(inputs_NCHW)
-                    loss = cross_entropy(logits_NK, labels_N[chosen_N], label_smoothing=recipe.label_smoothing)
-                loss.backward()
-                _set_rate(optimizer, next(rates))
-                optimizer.step()
-                optimizer.zero_grad()
-                loss_sum += loss.detach()  # read once an epoch: reading it makes the program wait for the device
+            loss_sum.zero_()
+            batches = _batches(len(labels_N), batch_size, generator)
+            for batch_N in batches:
+                chosen_N.copy_(batch_N)
+                rate.fill_(next(rates))
+                repeated()
 
         mean_loss = loss_sum.item() / len(batches)
         accuracy, validation_loss = validate(module, data.validation, data)
