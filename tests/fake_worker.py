@@ -1,4 +1,4 @@
-"""A worker that trains nothing: `weights` of a job names what it does or why it fails, argument one what it does first."""
+"""A worker that trains nothing: `weights` of a job names what it does or how it fails; argument 1 is done at start."""
 
 import os
 import random
