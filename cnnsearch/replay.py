@@ -7,7 +7,9 @@ longer than a trial (12 to 36 s a network). What recorded work has to keep to:
 - What it reads and writes keeps its place. What changes from step to step (which images, the learning rate) is copied
   into such tensors; a Python number would be recorded as it stood. What it leaves behind must not be freed: gradients
   are made and dropped within the step.
-- It reads no value of a tensor: the program would have to wait, which a recording cannot.
+- It reads no value of a tensor, nor makes one whose size depends on values: the program would have to wait, which a
+  recording cannot. A batch norm with momentum null does, and a block of one's own may: the first step is listened to,
+  and work that reads is never recorded, only slower.
 - It draws from torch's own generator or the one that is handed over. A replay goes on from their seed and offset as
   they are then, just as the work itself would, so they may be seeded anew between replays.
 
@@ -26,15 +28,19 @@ not measured: `examples/benchmarks/gpu.py` does both.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+WAITING = {torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape}
+INDEXING = {torch.ops.aten.index, torch.ops.aten.index_put, torch.ops.aten.index_put_}
 PLAIN_STEPS = 3  # as torch's notes on CUDA graphs advise
 Work = Callable[[], None]
 
 
 class NotRecordedError(RuntimeError):
-    """Work does what no recording can; its cause is the first error, and the device is lost to this process."""
+    """Work could not be recorded; its cause is the first error, and the device is lost to this process."""
 
 
 class Recorder(ABC):
@@ -47,19 +53,6 @@ class Recorder(ABC):
     @abstractmethod
     def record(self, work: Work, generator: torch.Generator) -> Work:
         """Record work without doing it, and return what does it; raise NotRecordedError where that cannot be."""
-
-
-class Plainly(Recorder):
-    """Does the work itself again: on a CPU nothing is won by recording."""
-
-    def beside(self) -> AbstractContextManager[None]:
-        """Change nothing."""
-        return nullcontext()
-
-    def record(self, work: Work, generator: torch.Generator) -> Work:
-        """Return the work itself."""
-        _ = generator
-        return work
 
 
 class CudaGraphs(Recorder):
@@ -87,35 +80,60 @@ class CudaGraphs(Recorder):
                 work()
         except RuntimeError as error:
             first = error.__context__ or error  # the end of a failed capture fails too, and hides why
-            law = "in training a block may not read a tensor's value (.item(), `if tensor:`, a mask as index)"
+            law = "in training a block may not copy from the CPU's memory or wait for the device"
             raise NotRecordedError(f"the step cannot be a CUDA graph ({first}); {law}") from first
         return graph.replay
 
 
 RECORDERS: dict[str, Callable[[torch.device], Recorder]] = {"cuda": CudaGraphs}
-"""By the type of device; on all others work is done plainly."""
+"""By the type of device; on a CPU nothing is won by recording."""
+
+
+class _Listening(TorchDispatchMode):
+    """Hears whether work waits for the values of tensors."""
+
+    waits = False
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
+        # Whether an index waits depends on its kind: a mask does, numbers do not.
+        indexing = func.overloadpacket in INDEXING
+        waits = _masked(args[1]) if indexing else not WAITING.isdisjoint(func.tags)
+        self.waits = self.waits or waits
+        return func(*args, **(kwargs or {}))
+
+
+def _masked(indices: list[torch.Tensor | None]) -> bool:
+    return any(index is not None and index.dtype in {torch.bool, torch.uint8} for index in indices)
 
 
 class Repeated:
-    """Work that is done often: a few times as it stands, then recorded, then replayed."""
+    """Work that is done often: a few times as it stands, then recorded, then replayed; on a CPU always as it stands."""
 
     def __init__(self, work: Work, generator: torch.Generator) -> None:
         """Repeat work on the device of the generator it draws from."""
         self._work, self._generator = work, generator
         recorder = RECORDERS.get(generator.device.type)
-        self._recorder = recorder(generator.device) if recorder else Plainly()
-        self._plain_left = PLAIN_STEPS
-        self._replay: Work | None = None
+        self._recorder = recorder(generator.device) if recorder else None
+        self._done = 0
+        self._again = None if recorder else work
 
     def beside(self) -> AbstractContextManager[None]:
         """Let what follows run where the work is recorded; every call belongs in here."""
-        return self._recorder.beside()
+        return self._recorder.beside() if self._recorder else nullcontext()
 
     def __call__(self) -> None:
         """Do the work once."""
-        if self._plain_left:
-            self._plain_left -= 1
-            self._work()
+        if self._again is None and self._done < PLAIN_STEPS:
+            self._do_plainly()
             return
-        self._replay = self._replay or self._recorder.record(self._work, self._generator)
-        self._replay()
+        if self._again is None:
+            assert self._recorder
+            self._again = self._recorder.record(self._work, self._generator)
+        self._again()
+
+    def _do_plainly(self) -> None:
+        with _Listening() if self._done == 0 else nullcontext() as heard:
+            self._work()
+        self._done += 1
+        if heard and heard.waits:
+            self._again = self._work
