@@ -38,6 +38,11 @@ def gpus() -> int:
     return listed if visible is None else min(listed, _visible(visible))
 
 
+def mps_runs() -> bool:
+    """Say whether NVIDIA's Multi-Process Service runs here, as programs find it: by its pipes."""
+    return (Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", MPS_PIPES)) / "control").exists()
+
+
 def slots(workers: int | None, device: str | None) -> tuple[str, ...]:
     """Name the device of each worker: a few per GPU, else one per CPU core; `workers` says how many instead.
 
@@ -61,8 +66,7 @@ def _quota(without: int) -> int:
 
 
 def _workers_a_gpu(gpus: int) -> int:
-    pipes = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", MPS_PIPES))
-    most = WORKERS_A_GPU_WITH_MPS if (pipes / "control").exists() else WORKERS_A_GPU
+    most = WORKERS_A_GPU_WITH_MPS if mps_runs() else WORKERS_A_GPU
     return max(1, min(most, cores() // gpus, _free_mib() // MIB_A_WORKER))
 
 
