@@ -1,4 +1,13 @@
-"""On what can networks be trained here? Answered without torch, so that a dry run needs none."""
+"""On what can networks be trained here? Answered without torch, so that a dry run needs none.
+
+How many workers share a GPU is reasoned and not measured: no GPU was there. Processes on one GPU take turns, so a
+second one fills the gaps that the first leaves (validation, recording, building, the wait at a rung) and a third
+finds few. Where MPS runs, NVIDIA's Multi-Process Service, kernels of several processes run side by side; small
+networks leave most of a GPU idle, so four. Each needs its own CUDA context (some 0.5 GB), the data set and its maps,
+hence 2 GiB, and a core that feeds it. Several streams in one worker would share context and data, but also their
+fate: one CUDA error would end every trial in it. `examples/benchmarks/gpu.py` compares all three; `executor.workers`
+overrules.
+"""
 
 import os
 import re
@@ -10,6 +19,10 @@ from cnnsearch.errors import Fault, InvalidSpecError
 
 CGROUP_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Where Linux (cgroup v2) tells a container its share: `<microseconds|max> <period>`."""
+WORKERS_A_GPU = 2
+WORKERS_A_GPU_WITH_MPS = 4
+MIB_A_WORKER = 2048
+MPS_PIPES = "/tmp/nvidia-mps"  # noqa: S108 (where NVIDIA's daemon puts them when CUDA_MPS_PIPE_DIRECTORY is not set)
 
 
 def cores() -> int:
@@ -25,8 +38,13 @@ def gpus() -> int:
     return listed if visible is None else min(listed, _visible(visible))
 
 
+def mps_runs() -> bool:
+    """Say whether NVIDIA's Multi-Process Service runs here, as programs find it: by its pipes."""
+    return (Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", MPS_PIPES)) / "control").exists()
+
+
 def slots(workers: int | None, device: str | None) -> tuple[str, ...]:
-    """Name the device of each worker: one per GPU, else one per CPU core; `workers` says how many instead.
+    """Name the device of each worker: a few per GPU, else one per CPU core; `workers` says how many instead.
 
     `device` is "cpu", "cuda" (all GPUs), "cuda:1" (that one) or None (GPUs where there are any).
     Raises InvalidSpecError for a device that is not here.
@@ -35,7 +53,7 @@ def slots(workers: int | None, device: str | None) -> tuple[str, ...]:
     ('cpu', 'cpu')
     """
     devices = _devices(device)
-    count = workers or (cores() if devices == ("cpu",) else len(devices))
+    count = workers or (cores() if devices == ("cpu",) else len(devices) * _workers_a_gpu(len(devices)))
     return tuple(devices[index % len(devices)] for index in range(count))
 
 
@@ -47,15 +65,30 @@ def _quota(without: int) -> int:
         return without
 
 
+def _workers_a_gpu(gpus: int) -> int:
+    most = WORKERS_A_GPU_WITH_MPS if mps_runs() else WORKERS_A_GPU
+    return max(1, min(most, cores() // gpus, _free_mib() // MIB_A_WORKER))
+
+
+def _free_mib() -> int:
+    """Ask for the free memory of the fullest GPU; 0 where the driver does not say."""
+    free = _driver_says("--query-gpu=memory.free", "--format=csv,noheader,nounits")
+    return min((int(line) if line.strip().isdecimal() else 0 for line in free), default=0)
+
+
 def _listed_gpus() -> int:
+    return sum(line.startswith("GPU ") for line in _driver_says("-L"))
+
+
+def _driver_says(*question: str) -> list[str]:
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        return 0
+        return []
     try:
-        answer = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
+        answer = subprocess.run([tool, *question], capture_output=True, text=True, timeout=10, check=True)  # noqa: S603
     except (OSError, subprocess.SubprocessError):  # the tool is there and no driver or GPU behind it
-        return 0
-    return sum(line.startswith("GPU ") for line in answer.stdout.splitlines())
+        return []
+    return answer.stdout.splitlines()
 
 
 def _visible(variable: str) -> int:

@@ -84,13 +84,15 @@ class Done(Word):
 
 
 class Failed(Word):
-    """The trial ended in an error; the worker goes on."""
+    """The trial ended in an error; the worker goes on, or is replaced where it may have been spoilt."""
 
     kind: Literal["failed"] = "failed"
     trial: int
     reason: Reason
     message: str
     """One line; the traceback is in the worker's log."""
+    shared: bool = False
+    """Out of memory while others were trained on the device: it may have been theirs. Known to the executor only."""
 
 
 class Died(Word):

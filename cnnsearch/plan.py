@@ -109,7 +109,7 @@ class Executor(Word):
     kind: Literal["local"] = "local"
     """Processes on this machine."""
     workers: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Processes; null for one a GPU, or one a CPU core where there is no GPU."""
+    """Processes; null for one or two a GPU (up to four where NVIDIA's MPS runs), or one a CPU core without a GPU."""
     device: str | None = None
     """"cpu", "cuda" or "cuda:1"; null for all GPUs, or the CPU where there is none."""
 

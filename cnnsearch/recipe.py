@@ -28,14 +28,15 @@ class Recipe(Word):
     """Share of the training images that the first epoch takes: a short one gives a score to judge by sooner."""
     batch_size: Annotated[int, Field(ge=2, le=65_536)] = 128
     """Images a step."""
-    optimizer: Literal["adamw", "sgd"] = "adamw"
-    """AdamW (Loshchilov and Hutter 2019) or SGD with Nesterov momentum."""
+    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
+    """AdamW (Loshchilov and Hutter 2019), SGD with Nesterov momentum, or Muon (Jordan et al. 2024) for the kernels of
+    convolutions with AdamW for all else."""
     learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.01
-    """The schedule's highest step size."""
+    """The schedule's highest step size; Muon takes four times as much."""
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 0.01
     """As torch's optimizers take it; not applied to biases and batch norms."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    """Of SGD; AdamW does not use it."""
+    """Of SGD and Muon; AdamW does not use it."""
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     """One-cycle (Smith and Topin 2018) warms up first; cosine (Loshchilov and Hutter 2017) only falls."""
     restarts: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=64), BeforeValidator(as_tuple)] = ()

@@ -2,7 +2,8 @@
 
 Axes: N images, C channels, H height, W width, K classes. The whole set lies on the device as bytes, and a step takes
 its images by index: a DataLoader's processes and per-image work cost more than a small network's training.
-Everything random comes from the seed and the epoch's number alone.
+Everything random comes from the seed and the epoch's number alone. No value is read before an epoch's end, and what
+changes from step to step lies in tensors that keep their place, so that a GPU may replay the step (see replay.py).
 """
 
 # pyright: reportUnknownMemberType=false
@@ -23,11 +24,14 @@ from torch.nn.functional import cross_entropy
 from cnnsearch.augment import augment
 from cnnsearch.data import DataSet, Split
 from cnnsearch.fused import fused
+from cnnsearch.muon import Muon
 from cnnsearch.recipe import Recipe
+from cnnsearch.replay import Repeated
 
 WARM_UP = 0.3  # of a one-cycle schedule, and the two divisors below: torch.optim.lr_scheduler.OneCycleLR's defaults
 START_DIVISOR = 25.0
 END_DIVISOR = 250_000.0
+KERNEL_AXES = 4  # of a convolution: channels out, channels in, height, width
 VALIDATION_BATCH = 250  # on a CPU a batch of 1,000 leaves the cache and takes twice as long
 
 
@@ -102,22 +106,21 @@ def learning_rates(recipe: Recipe, steps_a_pass: int) -> list[float]:
     return [recipe.learning_rate * height((step + 0.5) / steps) for steps in cycles for step in range(steps)]
 
 
-def _optimizer(module: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """Make the optimizer; weight decay would only hinder biases and batch norms, which have one axis."""
+def _optimizers(module: nn.Module, recipe: Recipe, rate: Tensor) -> list[torch.optim.Optimizer]:
+    """Make optimizers that read their rate at each step; weight decay would only hinder biases and batch norms."""
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    kernels = [p for p in parameters if p.ndim == KERNEL_AXES] if recipe.optimizer == "muon" else []
+    others = [p for p in parameters if p.ndim > 1 and (p.ndim < KERNEL_AXES or not kernels)]
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": others, "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},  # biases and batch norms have one axis
     ]
-    if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=True)
-    nesterov = recipe.momentum > 0
-    return torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    if recipe.optimizer == "sgd":
+        nesterov = recipe.momentum > 0
+        return [torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)]
+    adamw = torch.optim.AdamW(groups, lr=rate, fused=True, capturable=rate.is_cuda)
+    muon = [Muon(kernels, rate, recipe.momentum, recipe.weight_decay)] if kernels else []
+    return [adamw, *muon]
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
@@ -149,33 +152,43 @@ def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterat
     images_NCHW, labels_N = data.train
     device = images_NCHW.device
     module.to(memory_format=torch.channels_last)
-    optimizer = _optimizer(module, recipe)
-    module = fused(module)
     batch_size = min(recipe.batch_size, len(labels_N))
     steps_a_pass = len(labels_N) // batch_size
     rates = iter(learning_rates(recipe, steps_a_pass))
 
+    chosen_N = torch.zeros(batch_size, dtype=torch.int64, device=device)
+    rate = torch.zeros((), dtype=torch.float32 if device.type == "cuda" else torch.float64, device=device)
+    loss_sum = torch.zeros((), device=device)
+    generator = torch.Generator(device)
+    optimizers = _optimizers(module, recipe, rate)
+    module = fused(module)
+
+    def step() -> None:
+        inputs_NCHW = normalised(images_NCHW[chosen_N], data)
+        if recipe.augmentation is not None:
+            inputs_NCHW = augment(inputs_NCHW, recipe.augmentation, generator)
+        with mixed_precision(device):
+            logits_NK = module(inputs_NCHW)
+            loss = cross_entropy(logits_NK, labels_N[chosen_N], label_smoothing=recipe.label_smoothing)
+        loss.backward()
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+        loss_sum.add_(loss.detach())  # read once an epoch: reading it makes the program wait for the device
+
+    repeated = Repeated(step, generator)
     for epoch, steps in enumerate(steps_of(recipe, steps_a_pass), start=1):
         began = time.perf_counter()
         module.train()
-        loss_sum = torch.zeros((), device=device)
-        generator = torch.Generator(device).manual_seed(_mix(seed, epoch))
-        batches = _batches(len(labels_N), batch_size, generator)[:steps]
-
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        with repeated.beside(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            generator.manual_seed(_mix(seed, epoch))
             torch.manual_seed(_mix(seed, epoch))  # dropout draws from torch's own generators
-            for chosen_N in batches:
-                inputs_NCHW = normalised(images_NCHW[chosen_N], data)
-                if recipe.augmentation is not None:
-                    inputs_NCHW = augment(inputs_NCHW, recipe.augmentation, generator)
-                with mixed_precision(device):
-                    logits_NK = module(inputs_NCHW)
-                    loss = cross_entropy(logits_NK, labels_N[chosen_N], label_smoothing=recipe.label_smoothing)
-                loss.backward()
-                _set_rate(optimizer, next(rates))
-                optimizer.step()
-                optimizer.zero_grad()
-                loss_sum += loss.detach()  # read once an epoch: reading it makes the program wait for the device
+            loss_sum.zero_()
+            batches = _batches(len(labels_N), batch_size, generator)[:steps]
+            for batch_N in batches:
+                chosen_N.copy_(batch_N)
+                rate.fill_(next(rates))
+                repeated()
 
         mean_loss = loss_sum.item() / len(batches)
         accuracy, validation_loss = validate(module, data.validation, data)

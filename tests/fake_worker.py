@@ -1,4 +1,4 @@
-"""A worker that trains nothing: `weights` of a job names what it does instead. Its first argument does so at start."""
+"""A worker that trains nothing: `weights` of a job names what it does or how it fails; argument 1 is done at start."""
 
 import os
 import random
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from cnnsearch.messages import Done, Epoch, Job, Ready
+from cnnsearch.messages import Done, Epoch, Failed, Job, Ready
 from cnnsearch.worker.pipe import Coordinator
 
 
@@ -87,6 +87,9 @@ def run(job: Job) -> None:
             Epoch(trial=job.trial, epoch=epoch, loss=1.0, validation_accuracy=0.5, validation_loss=1.0, seconds=0.0)
         )
         ACTS.get(job.weights, nothing)()
+        if job.weights in {"diverged", "out of memory", "bug"}:
+            coordinator.say(Failed.model_validate({"trial": job.trial, "reason": job.weights, "message": "told to"}))
+            return
         if coordinator.stops(job.trial, wait=epoch in job.rungs):
             coordinator.say(Done(trial=job.trial, stopped=True))
             return

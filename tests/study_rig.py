@@ -71,9 +71,9 @@ def die(job: Job) -> Iterator[Event]:
     yield Died(trial=job.trial, exit=-9, message="worker 0 was ended by SIGKILL")
 
 
-def fail(reason: Reason, message: str) -> Script:
+def fail(reason: Reason, message: str, *, shared: bool = False) -> Script:
     def script(job: Job) -> Iterator[Event]:
-        yield Failed(trial=job.trial, reason=reason, message=message)
+        yield Failed(trial=job.trial, reason=reason, message=message, shared=shared)
 
     return script
 

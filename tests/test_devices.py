@@ -14,10 +14,13 @@ GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-3)
 @pytest.fixture
 def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool = tmp_path / "nvidia-smi"
-    tool.write_text(f"#!/bin/sh\ncat <<'END'\n{LISTED}END\n")
+    (tmp_path / "free").write_text("80000\n40000\n")
+    tool.write_text(f"#!/bin/sh\nif [ $1 != -L ]; then cat {tmp_path}/free; exit; fi\ncat <<'END'\n{LISTED}END\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path / "mps"))
+    monkeypatch.setattr(devices, "cores", lambda: 16)
 
 
 @pytest.fixture
@@ -29,16 +32,40 @@ def no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("workers", "device", "expected"),
     [
-        (None, None, ("cuda:0", "cuda:1")),
+        (None, None, ("cuda:0", "cuda:1", "cuda:0", "cuda:1")),
         (3, None, ("cuda:0", "cuda:1", "cuda:0")),
         (2, "cuda:1", ("cuda:1", "cuda:1")),
-        (None, "cuda:1", ("cuda:1",)),
-        (None, "cuda", ("cuda:0", "cuda:1")),
+        (None, "cuda:1", ("cuda:1", "cuda:1")),
+        (1, "cuda", ("cuda:0",)),
         (2, "cpu", ("cpu", "cpu")),
     ],
 )
 def test_workers_are_dealt_to_the_gpus(workers: int | None, device: str | None, expected: tuple[str, ...]) -> None:
     assert devices.slots(workers, device) == expected
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(
+    ("free", "cores", "pipe", "workers"),
+    [
+        ("80000\n40000\n", 16, "log", 2),
+        ("80000\n40000\n", 16, "control", 4),
+        ("80000\n40000\n", 6, "control", 3),
+        ("80000\n40000\n", 1, "control", 1),
+        ("80000\n7000\n", 16, "control", 3),
+        ("80000\n100\n", 16, "control", 1),
+        ("80000\n[N/A]\n", 16, "control", 1),
+        ("", 16, "control", 1),
+    ],
+)
+def test_workers_share_a_gpu_as_memory_cores_and_mps_allow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: str, cores: int, pipe: str, workers: int
+) -> None:
+    (tmp_path / "free").write_text(free)
+    monkeypatch.setattr(devices, "cores", lambda: cores)
+    (tmp_path / "mps").mkdir()
+    (tmp_path / "mps" / pipe).touch()
+    assert devices.slots(None, None) == ("cuda:0", "cuda:1") * workers
 
 
 @pytest.mark.usefixtures("no_gpu")

@@ -13,7 +13,7 @@ from cnnsearch.errors import RunError
 from cnnsearch.executors.executor import Setup
 from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.executors.process import MOST_LOG_BYTES, environment
-from cnnsearch.messages import Died, Done, Epoch, Event, Job, Ready
+from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job, Ready
 from cnnsearch.network import Network
 from cnnsearch.recipe import Recipe
 
@@ -33,9 +33,9 @@ def job(trial: int, act: str = "nothing", rungs: tuple[int, ...] = ()) -> Job:
     return Job(trial=trial, network=NETWORK, recipe=Recipe(epochs=3), seed=0, rungs=rungs, weights=act)
 
 
-def start(log: Path, slots: int = 1, act: str = "nothing", *more: str) -> LocalExecutor:
+def start(log: Path, slots: int = 1, act: str = "nothing", *more: str, device: str = "cpu") -> LocalExecutor:
     command = (sys.executable, "-P", str(FAKE), act, *more)
-    return LocalExecutor(["cpu"] * slots, SETUP, log, command)
+    return LocalExecutor([device] * slots, SETUP, log, command)
 
 
 def until(executor: LocalExecutor, wanted: Callable[[Event], bool]) -> list[Event]:
@@ -195,6 +195,74 @@ def test_what_user_code_prints_and_reads_does_not_disturb(executor: LocalExecuto
     assert [type(event) for event in heard] == [Ready, Epoch, Epoch, Epoch, Done]
     log = (tmp_path / "log" / "worker-0.log").read_text()
     assert log.count("nonsense\nread: ''\n") == 3
+
+
+# Errors on a GPU, named twice: what its workers do needs none
+
+
+def told(executor: LocalExecutor, kind: type[Event]) -> Event:
+    return until(executor, is_a(kind))[-1]
+
+
+def test_out_of_memory_beside_others_takes_a_slot_of_the_device(tmp_path: Path) -> None:
+    with start(tmp_path, 2, device="cuda:0") as executor:
+        executor.submit(job(0, rungs=(1,)))
+        until(executor, is_a(Epoch))
+        slot = executor.submit(job(7, "out of memory"))
+        assert told(executor, Failed) == Failed(trial=7, reason="out of memory", message="told to", shared=True)
+        assert (executor.slots, executor.free) == (("cuda:0",), 0)
+        died = told(executor, Died)
+        law = "trial 7 needs its memory on 'cuda:0', and is tried again"
+        assert died == Died(trial=None, exit=-signal.SIGKILL, message=f"worker {slot} is given up: {law}")
+        assert len(workers()) == 1
+        executor.go(0)
+        until(executor, is_a(Done))
+        assert executor.submit(job(7)) == 1 - slot
+        assert told(executor, Done) == Done(trial=7, stopped=False)
+        assert executor.slots == ("cuda:0",)
+
+
+def test_slots_given_up_in_vain_come_back(tmp_path: Path) -> None:
+    with start(tmp_path, 2, device="cuda:0") as executor:
+        executor.submit(job(0, rungs=(1,)))
+        until(executor, is_a(Epoch))
+        executor.submit(job(7, "out of memory"))
+        until(executor, is_a(Died))
+        executor.go(0)
+        until(executor, is_a(Done))
+        executor.submit(job(7, "out of memory"))
+        assert told(executor, Failed) == Failed(trial=7, reason="out of memory", message="told to")
+        assert (executor.slots, executor.free) == (("cuda:0", "cuda:0"), 2)
+        assert list(run_all(executor, [job(8), job(9)]))[-1] in {
+            Done(trial=8, stopped=False),
+            Done(trial=9, stopped=False),
+        }
+
+
+def test_an_error_on_a_gpu_replaces_the_worker_and_hurts_no_job_that_comes_after(tmp_path: Path) -> None:
+    with start(tmp_path, device="cuda:0") as executor:
+        executor.submit(job(7, "bug"))
+        until(executor, is_a(Failed))
+        executor.submit(job(8))
+        heard = until(executor, is_a(Done))
+        assert [type(event) for event in heard] == [Died, Ready, Epoch, Epoch, Epoch, Done]
+        law = "is replaced: bug on 'cuda:0' may have spoilt its process"
+        assert heard[0] == Died(trial=None, exit=-signal.SIGKILL, message=f"worker 0 {law}")
+
+
+@pytest.mark.parametrize(("device", "act"), [("cuda:0", "diverged"), ("cpu", "out of memory"), ("cpu", "bug")])
+def test_an_error_that_spoils_nothing_ends_only_its_trial(tmp_path: Path, device: str, act: str) -> None:
+    with start(tmp_path, 2, device=device) as executor:
+        executor.submit(job(0, rungs=(1,)))
+        until(executor, is_a(Epoch))
+        before = workers()
+        executor.submit(job(7, act))
+        failed = told(executor, Failed)
+        assert isinstance(failed, Failed)
+        assert (failed.shared, executor.slots, executor.free) == (False, (device, device), 1)
+        executor.submit(job(8))
+        until(executor, is_a(Done))
+        assert workers() == before
 
 
 def test_a_log_that_grows_without_end_is_cut_to_its_end(executor: LocalExecutor, tmp_path: Path) -> None:

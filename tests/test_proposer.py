@@ -10,6 +10,7 @@ from study_rig import SIX_NETWORKS, TINY, die, fail, in_turn, learn, plan, propo
 from cnnsearch import history
 from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.plan import Plan
+from cnnsearch.study import loop
 from cnnsearch.study.outcome import Outcome, outcomes
 from cnnsearch.study.proposer import Proposer, seed_of
 
@@ -123,6 +124,17 @@ def test_a_bug_is_told_as_a_failure(tmp_path: Path) -> None:
     wanted = plan(tmp_path, storage=None, budget={"trials": 1})
     search(wanted, fail("bug", "KeyError: 'channels'"))
     assert [trial.state for trial in told(wanted)] == [TrialState.FAIL]
+
+
+def test_what_is_known_to_need_too_much_memory_is_told_as_what_does_not_train(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 5)
+    wanted = plan(tmp_path, SIX_NETWORKS, storage=None, budget={"trials": 9})
+    run, _ = search(wanted, in_turn(*[fail("out of memory", "no")] * 9))
+    away = [seen for trial, seen in zip(run.trials, told(wanted), strict=True) if trial.state == "turned_away"]
+    assert {(seen.state, seen.constraints["trains"]) for seen in away} == {(TrialState.PRUNED, 1.0)}
+    assert not any(seen.user_attrs["feasible"] for seen in away)
 
 
 def test_a_number_on_a_logarithmic_scale_is_stored_as_itself(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_digits_are_learnt_by_a_small_network(digits: DataSet) -> None:
     assert all(epoch.seconds > 0 for epoch in epochs)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd", "muon"])
 @pytest.mark.parametrize("schedule", ["one-cycle", "cosine"])
 def test_every_optimizer_and_schedule_learns(digits: DataSet, optimizer: str, schedule: str) -> None:
     recipe = Recipe.model_validate({"epochs": 4, "batch_size": 16, "optimizer": optimizer, "schedule": schedule})

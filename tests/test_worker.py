@@ -14,6 +14,7 @@ from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
 from cnnsearch.network import Network
 from cnnsearch.recipe import Recipe
+from cnnsearch.replay import NotRecordedError
 from cnnsearch.train import Diverged
 from cnnsearch.weights import load as load_weights
 from cnnsearch.worker.job import one_line, reason, run
@@ -189,6 +190,9 @@ def test_weights_that_cannot_be_written_fail_the_trial_and_say_where(tmp_path: P
 )
 def test_errors_are_classed(error: Exception, expected: str) -> None:
     assert reason(error) == expected
+    hidden = NotRecordedError("the step cannot be a CUDA graph")
+    hidden.__cause__ = error
+    assert reason(hidden) == expected
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class Executor(ABC):
     @property
     @abstractmethod
     def slots(self) -> tuple[str, ...]:
-        """Device of each slot; one job at a time runs in a slot."""
+        """Device of each slot in use; one job at a time runs in a slot."""
 
     @property
     @abstractmethod
@@ -49,7 +49,8 @@ class Executor(ABC):
     def events(self, timeout: float) -> Event | None:
         """Return what happened next, or None when nothing did for `timeout` seconds.
 
-        Done, Failed and Died free the slot. A dead worker is replaced by itself.
+        Done, Failed and Died free the slot. A dead worker is replaced by itself. A Failed that is `shared` may have
+        cost a slot; its trial is tried again.
         Raises RunError when workers cannot be started.
         """
 

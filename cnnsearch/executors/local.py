@@ -2,6 +2,12 @@
 
 The constructor starts the workers and imports no torch: they load theirs while the caller loads its own.
 A death is heard from the process itself, within milliseconds; there is no heartbeat and no clock.
+
+On a GPU only a diverged training leaves its process whole. After any other error the worker is replaced: some CUDA
+errors end a process's use of the device, and a recording that failed leaks its memory. A trial that is out of memory
+while others are trained on its device takes its slot with it, so that it is tried again beside fewer; when it is alone
+and out of memory all the same, the slots that were given up for it come back. On the CPU neither holds: there the
+system ends whoever takes too much, and what a program can notice was one tensor too large for any machine.
 """
 
 import signal
@@ -35,6 +41,10 @@ class _Slot:
     job: Job | None = None
     """Told to the worker as soon as that is ready: one that dies before has not hurt it."""
     false_starts: int = 0
+    leaving: str = ""
+    """Why its worker was ended on purpose, until its end is heard."""
+    given_up_for: int | None = None
+    """The trial that needed its memory; until it comes back the slot takes no job."""
 
 
 class LocalExecutor(Executor):
@@ -55,16 +65,16 @@ class LocalExecutor(Executor):
     @property
     def slots(self) -> tuple[str, ...]:
         """Device of each slot."""
-        return tuple(slot.device for slot in self._slots)
+        return tuple(slot.device for slot in self._in_use)
 
     @property
     def free(self) -> int:
         """Number of slots without a job, those still starting included."""
-        return sum(slot.job is None for slot in self._slots)
+        return sum(slot.job is None for slot in self._in_use)
 
     def submit(self, job: Job) -> int:
         """Give a job to a free slot, one that is ready if there is one, and return the slot's number."""
-        slot = max((slot for slot in self._slots if slot.job is None), key=lambda slot: slot.ready)
+        slot = max((slot for slot in self._in_use if slot.job is None), key=lambda slot: slot.ready)
         slot.job = job
         if slot.ready:
             slot.worker.say(job)
@@ -79,7 +89,9 @@ class LocalExecutor(Executor):
         except Empty:
             return None
         slot = self._slots[number]
-        return self._replace(slot, heard) if isinstance(heard, Ended) else _note(slot, heard)
+        if isinstance(heard, Ended):
+            return self._let_go(slot, heard) if slot.leaving else self._replace(slot, heard)
+        return self._note(slot, heard)
 
     def go(self, trial: int) -> None:
         """Let a trial that waits at a rung train on."""
@@ -104,6 +116,10 @@ class LocalExecutor(Executor):
                 slot.worker.end(signal.SIGKILL)
                 slot.worker.join(GRACE_SECONDS)
 
+    @property
+    def _in_use(self) -> list[_Slot]:
+        return [slot for slot in self._slots if slot.given_up_for is None]
+
     def _start(self, number: int, device: str, log: Path) -> WorkerProcess:
         return WorkerProcess((*self._command, "--device", device), self._threads, log, partial(self._hear, number))
 
@@ -113,6 +129,43 @@ class LocalExecutor(Executor):
     def _workers_on(self, trial: int) -> list[WorkerProcess]:
         # Empty for a trial that ended while its answer was on the way.
         return [slot.worker for slot in self._slots if slot.ready and slot.job and slot.job.trial == trial]
+
+    def _note(self, slot: _Slot, news: News) -> News:
+        slot.worker.trim_log()
+        if isinstance(news, Ready):
+            slot.ready = True
+            if slot.job:
+                slot.worker.say(slot.job)
+        if isinstance(news, Done | Failed):
+            slot.job = None
+        if isinstance(news, Failed) and news.reason != "diverged" and slot.device != "cpu":
+            return self._part(slot, news)
+        return news
+
+    def _part(self, slot: _Slot, failed: Failed) -> Failed:
+        """End a worker that may be spoilt, and with it the slot where it was short of memory beside others."""
+        slot.leaving = f"is replaced: {failed.reason} on {slot.device!r} may have spoilt its process"
+        slot.ready = False
+        slot.worker.end(signal.SIGKILL)
+        if failed.reason != "out of memory":
+            return failed
+        if any(other.job for other in self._in_use if other.device == slot.device):
+            slot.leaving = f"is given up: trial {failed.trial} needs its memory on {slot.device!r}, and is tried again"
+            slot.given_up_for = failed.trial
+            return failed.model_copy(update={"shared": True})
+        for other in self._slots:
+            if other.given_up_for == failed.trial:
+                other.given_up_for = None
+                if not other.leaving:
+                    other.worker = self._start(other.number, other.device, other.log)
+        return failed
+
+    def _let_go(self, slot: _Slot, status: Ended) -> Died:
+        slot.worker.join(GRACE_SECONDS)
+        message, slot.leaving = f"worker {slot.number} {slot.leaving}", ""
+        if slot.given_up_for is None:
+            slot.worker = self._start(slot.number, slot.device, slot.log)
+        return Died(trial=None, exit=status, message=message)
 
     def _replace(self, slot: _Slot, status: Ended) -> Died:
         slot.worker.join(GRACE_SECONDS)
@@ -129,17 +182,6 @@ class LocalExecutor(Executor):
 def _options(setup: Setup) -> list[str]:
     options = ["--dataset", setup.dataset, "--data-root", str(setup.data_root), "--threads", str(setup.threads)]
     return options + [text for module in setup.imports for text in ("--import", module)]
-
-
-def _note(slot: _Slot, news: News) -> News:
-    slot.worker.trim_log()
-    if isinstance(news, Ready):
-        slot.ready = True
-        if slot.job:
-            slot.worker.say(slot.job)
-    if isinstance(news, Done | Failed):
-        slot.job = None
-    return news
 
 
 def _ending(status: int) -> str:

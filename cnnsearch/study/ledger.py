@@ -2,12 +2,33 @@
 
 from collections import Counter, defaultdict
 from itertools import takewhile
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from cnnsearch.history import Run, Trial
 from cnnsearch.network import Network
-from cnnsearch.plan import Plan
-from cnnsearch.study.outcome import Outcome, outcomes
+from cnnsearch.plan import Plan, Priced
+from cnnsearch.recipe import Recipe
+from cnnsearch.study.outcome import OUT_OF_MEMORY, Outcome, outcomes
+
+
+class Need(NamedTuple):
+    """What a training takes memory for; bytes do not follow from it, but more of all of it takes more bytes."""
+
+    batch_size: int
+    parameters: int
+    macs: int
+    activation_bytes: int
+
+    @classmethod
+    def of(cls, cost: Priced, recipe: Recipe) -> Self:
+        """Read it off a network's cost and its recipe."""
+        return cls(recipe.batch_size, cost.parameters, cost.macs, cost.activation_bytes)
+
+    def __str__(self) -> str:
+        return (
+            f"batch {self.batch_size:,}, {self.parameters:,} parameters, {self.macs:,} multiply-adds, "
+            f"{self.activation_bytes:,} bytes of maps"
+        )
 
 
 class Best(NamedTuple):
@@ -43,6 +64,12 @@ class Ledger:
         for trial in run.trials:
             for epoch in trial.epochs:
                 self.rungs[epoch.epoch][trial.number] = epoch.validation_accuracy
+        self.too_much: dict[int, Need] = {
+            trial.number: Need.of(trial, trial.recipe)
+            for trial in run.trials
+            if trial.state == "failed" and trial.reason.startswith(OUT_OF_MEMORY)
+        }
+        """By trial what its device had no memory for, though it was alone there."""
         self.unfinished: list[Trial] = [trial for trial in run.trials if trial.state == "running"]
         self.next_trial = len(run.trials)
         self.asked_in_vain = sum(1 for _ in takewhile(_brought_nothing, reversed(run.trials)))
@@ -63,6 +90,13 @@ class Ledger:
         """Forget what an earlier attempt told from an epoch on: the one that runs now tells it again."""
         for epoch in [epoch for epoch in self.rungs if epoch >= first]:
             self.rungs[epoch].pop(trial, None)
+
+    def needs_too_much(self, need: Need) -> int | None:
+        """Name a trial that ran out of memory and needed no more of anything."""
+        for trial, least in self.too_much.items():
+            if all(wanted >= had for wanted, had in zip(need, least, strict=True)):
+                return trial
+        return None
 
     @property
     def counted(self) -> int:

@@ -18,8 +18,8 @@ from cnnsearch.plan import Candidate, Plan
 from cnnsearch.record import Record
 from cnnsearch.size import count_candidates
 from cnnsearch.study.best import drop, publish, weights_of
-from cnnsearch.study.ledger import Best, Ledger
-from cnnsearch.study.outcome import Outcome
+from cnnsearch.study.ledger import Best, Ledger, Need
+from cnnsearch.study.outcome import OUT_OF_MEMORY, Outcome
 from cnnsearch.study.proposer import Proposer, seed_of
 from cnnsearch.study.screen import Screen
 from cnnsearch.study.stopping import goes_on
@@ -132,7 +132,7 @@ class Search:
         return self.plan.start_with(self.plan.start[number]) if number < len(self.plan.start) else None
 
     def _place(self, live: Live) -> None:
-        """Let it wait for a worker, unless it is known already or over a limit."""
+        """Let it wait for a worker, unless it is known already, over a limit or too large for the memory."""
         number, candidate = live.trial, live.candidate
         first = self.ledger.seen[candidate.fingerprint]
         excess = {name: over for name, over in self.plan.limits.excess(candidate.network.cost).items() if over > 0}
@@ -144,6 +144,12 @@ class Search:
             most = max(excess, key=lambda name: excess[name])
             law = f"{most} {getattr(candidate.network.cost, most):,} exceeds the limit by {excess[most]:.1%}"
             self._finish(number, candidate, "turned_away", law)
+        elif (larger := self.ledger.needs_too_much(need := _need(candidate))) is not None:
+            self._ask_in_vain()
+            law = f"needs at least what trial {larger} ran out of memory with ({self.ledger.too_much[larger]}): {need}"
+            self._finish(
+                number, candidate, "turned_away", f"{OUT_OF_MEMORY}: {law}; a smaller batch or network may fit"
+            )
         else:
             self.asked_in_vain = 0
             self.waiting.append(live)
@@ -235,8 +241,14 @@ class Search:
 
     def _hear_failed(self, failed: Failed) -> None:
         live = self.live.pop(failed.trial)
+        if failed.shared:
+            self.record.append(Interrupted(trial=failed.trial, reason=_reason(failed), worker_died=False))
+            self.waiting.append(live)
+            return
+        if failed.reason == OUT_OF_MEMORY:
+            self.ledger.too_much[failed.trial] = _need(live.candidate)
         self.bugs_in_a_row = self.bugs_in_a_row + 1 if failed.reason == "bug" else 0
-        self._finish(failed.trial, live.candidate, "failed", f"{failed.reason}: {failed.message}", since=live.since)
+        self._finish(failed.trial, live.candidate, "failed", _reason(failed), since=live.since)
 
     def _hear_died(self, died: Died) -> None:
         self.screen.say(died.message)
@@ -289,3 +301,11 @@ class Search:
 def _rungs(plan: Plan, candidate: Candidate) -> tuple[int, ...]:
     """Give the epochs after which the candidate may be stopped; after its last one nothing is left to stop."""
     return tuple(rung for rung in plan.pruner.rungs if rung < candidate.recipe.epochs)
+
+
+def _need(candidate: Candidate) -> Need:
+    return Need.of(candidate.network.cost, candidate.recipe)
+
+
+def _reason(failed: Failed) -> str:
+    return f"{failed.reason}: {failed.message}"

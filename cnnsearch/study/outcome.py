@@ -7,6 +7,9 @@ from cnnsearch.events import FinalState
 from cnnsearch.history import Run
 from cnnsearch.plan import Limits
 
+OUT_OF_MEMORY = "out of memory"
+"""How the reason of a trial begins that needs more than its device has."""
+
 
 class Outcome(NamedTuple):
     """How a candidate ended, as far as Optuna can learn from it."""
@@ -24,8 +27,8 @@ class Outcome(NamedTuple):
 
     @property
     def failed_to_train(self) -> bool:
-        """Whether the candidate itself is to blame, and not the program or the machine."""
-        return self.state == "failed" and self.reason.startswith(("diverged", "out of memory"))
+        """Whether the candidate itself is to blame, and not the program or the machine; known without trying too."""
+        return self.state in {"failed", "turned_away"} and self.reason.startswith(("diverged", OUT_OF_MEMORY))
 
 
 def outcomes(run: Run, limits: Limits) -> Iterator[Outcome]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from time import perf_counter
 
 from cnnsearch.imports import import_kinds
-from cnnsearch.messages import Failed, Ready
-from cnnsearch.worker.pipe import Coordinator, end
+from cnnsearch.messages import Ready
+from cnnsearch.worker.pipe import Coordinator
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     import torch
 
     from cnnsearch.data import load
-    from cnnsearch.worker.job import recovers, run
+    from cnnsearch.worker.job import release, run
 
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and mean nothing here
@@ -34,8 +34,7 @@ def main() -> None:
     while True:
         for news in run(coordinator.next_job(), data, coordinator.stops):
             coordinator.say(news)
-            if isinstance(news, Failed) and not recovers(device):
-                end(1)
+        release(device)
 
 
 class _Options(argparse.Namespace):

@@ -13,6 +13,7 @@ from cnnsearch import weights
 from cnnsearch.data import DataSet
 from cnnsearch.messages import Done, Epoch, Failed, Job, News, Reason
 from cnnsearch.module import build
+from cnnsearch.replay import NotRecordedError
 from cnnsearch.train import Diverged, train
 
 MOST_CHARACTERS = 500
@@ -38,6 +39,7 @@ def run(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
         traceback.print_exc()
         failed = Failed(trial=job.trial, reason=reason(error), message=one_line(error))
     if failed:  # said only here, where the error no longer holds the module's memory
+        gc.collect()
         yield failed
 
 
@@ -56,6 +58,8 @@ def _train(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
 
 def reason(error: BaseException) -> Reason:
     """Class an error that ended a training."""
+    if isinstance(error, NotRecordedError) and error.__cause__:
+        return reason(error.__cause__)
     if isinstance(error, Diverged):
         return "diverged"
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
@@ -70,15 +74,7 @@ def one_line(error: BaseException) -> str:
     return text[:MOST_CHARACTERS].encode(errors="replace").decode()
 
 
-def recovers(device: torch.device) -> bool:
-    """Free what a failed job held, and say whether the device is usable; some CUDA errors end a process's use of it."""
-    gc.collect()
-    if device.type != "cuda":
-        return True
-    try:
+def release(device: torch.device) -> None:
+    """Give back what torch keeps for later: other workers may share the device."""
+    if device.type == "cuda":
         torch.cuda.empty_cache()
-        torch.cuda.synchronize(device)
-    except RuntimeError:
-        traceback.print_exc()
-        return False
-    return True
