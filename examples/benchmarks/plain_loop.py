@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import optuna
 import torch
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Subset, random_split
@@ -48,8 +50,8 @@ class Job(NamedTuple):
     """null: as many as torch takes."""
     images: int | None = None
     """Train on so many images only, and validate on no more; null: on all."""
-    storage: str | None = None
-    """Shared by processes that search together."""
+    journal: str | None = None
+    """A file that processes share which search together."""
     seed: int = 0
 
 
@@ -184,8 +186,9 @@ def search(job: Job) -> list[dict[str, Any]]:
         rows[-1] |= {"seconds": time.perf_counter() - began, "parameters": parameters, "accuracy": accuracy}
         return accuracy
 
+    shared = JournalStorage(JournalFileBackend(job.journal)) if job.journal else None
     study = optuna.create_study(
-        storage=job.storage, study_name="plain", load_if_exists=True, direction="maximize",
+        storage=shared, study_name="plain", load_if_exists=True, direction="maximize",
         sampler=optuna.samplers.TPESampler(seed=job.seed),
     )  # fmt: skip
     study.optimize(objective, n_trials=job.trials)
