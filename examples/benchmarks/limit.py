@@ -2,8 +2,8 @@
 
 For each kind of layer and each way (forward, backward): its arithmetic and its bytes, its time by torch's profiler, and
 the least time that the same run's fastest matrix product and fastest copies would take for it (the roofline bound).
-Bytes are those of the maps that a layer must read and write once, weights included, each layer by itself: layers that
-are computed together can beat their bounds. Bandwidth is that of a copy which moves about as many bytes as the layer.
+Bytes are those of the maps that a layer must read and write, weights included, each layer by itself but for those that
+are computed together. Bandwidth is that of a copy which touches about as many bytes as the layer.
 Time of no known operation, the program's own included, stands in the rest, so that the columns add up to the step.
 
     python examples/benchmarks/limit.py            # about three minutes
@@ -33,7 +33,8 @@ from cnnsearch.train import train
 
 BATCH = 128
 WEIGHT_BYTES = 4
-COPIES = (256 * 2**10, 4 * 2**20, 16 * 2**20, 512 * 2**20)  # bytes read and written: in L2, in L3, about L3, in memory
+COPIES = (256 * 2**10, 4 * 2**20, 16 * 2**20, 24 * 2**20, 512 * 2**20)  # bytes read and written: from L2 to memory
+TOGETHER = "norm, ReLU, pool"
 OPS = 12  # rows of the profiler's table
 # (channels, kernel size, whether a pool follows), and the head's pool
 NETWORKS = (
@@ -53,39 +54,71 @@ class Work(NamedTuple):
     part: Part
     flops: float
     bytes: float
+    """Read and written; a map that is read twice counts twice."""
+    held: float
+    """What it touches; a map that is read twice counts once."""
 
 
-def works(network: Network, map_bytes: int) -> Iterator[Work]:
-    """Give the least work of a step; beside convolutions and matrices arithmetic is counted by hand, a few a number."""
+def works(network: Network, map_bytes: int, *, together: bool) -> Iterator[Work]:
+    """Give the least work of a step; beside convolutions and matrices arithmetic is counted by hand, a few a number.
+
+    `together`: a norm, its ReLU and its pool are computed together.
+    """
     pixels = BATCH * network.input.shape.numbers
     # a byte in, a float out; two numbers of the grid out and in; a float in, a float out
-    yield Work(("images", "forward"), 40 * pixels, (1 + 4 + 8 + 8 + 4 + 4) * pixels)
-    for number, row in enumerate(network.layers):
-        yield from layer_works(row, map_bytes, is_first=number == 0)
+    yield work("images", "forward", 40 * pixels, (1 + 4 + 8 + 8 + 4 + 4) * pixels)
+    rows = list(network.layers)
+    is_first = True
+    while rows:
+        row = rows.pop(0)
+        if together and row.kind == "BatchNorm":
+            yield from together_works(row, followers(rows), map_bytes)
+        else:
+            yield from layer_works(row, map_bytes, is_first=is_first)
+        is_first = False
     parameters = network.cost.parameters
     # four numbers in (weight, gradient, two moments), three out
-    yield Work(("optimizer", ""), 12 * parameters, 7 * WEIGHT_BYTES * parameters)
+    yield work("optimizer", "", 12 * parameters, 7 * WEIGHT_BYTES * parameters)
+
+
+def work(kind: str, way: str, flops: float, moved: float, held: float | None = None) -> Work:
+    """Make one that touches what it moves unless told otherwise."""
+    return Work((kind, way), flops, moved, moved if held is None else held)
+
+
+def followers(rows: list[Row]) -> list[Row]:
+    """Take the ReLU and the pool that stand first out of the rows."""
+    return [rows.pop(0) for kind in ("ReLU", "MaxPool") if rows and rows[0].kind == kind]
+
+
+def together_works(norm: Row, behind: list[Row], map_bytes: int) -> Iterator[Work]:
+    """Give the work both ways of a norm with what follows: the statistics need a pass of their own both ways."""
+    before, after = (BATCH * shape.numbers for shape in (norm.shape_in, (behind or [norm])[-1].shape))
+    yield work(TOGETHER, "forward", 7 * before, map_bytes * (2 * before + after), map_bytes * (before + after))
+    moved = 5 * before if after == before else 2 * before + 4 * after  # the gradient's sums need the pooled map alone
+    yield work(TOGETHER, "backward", 9 * before, map_bytes * moved, map_bytes * (2 * before + after))
 
 
 def layer_works(row: Row, map_bytes: int, *, is_first: bool) -> Iterator[Work]:
     """Give a layer's work both ways; the images need no gradient."""
     before, after = BATCH * row.shape_in.numbers, BATCH * row.shape.numbers
     flops, weights = 2.0 * BATCH * row.macs, WEIGHT_BYTES * row.parameters
+    both = map_bytes * (before + after)
     if row.kind in {"Conv", "Linear"}:
         kind = "convolution" if row.kind == "Conv" else "head, loss"
-        yield Work((kind, "forward"), flops, map_bytes * (before + after) + weights)
+        yield work(kind, "forward", flops, both + weights)
         wanted = 1 if is_first else 2  # gradients
-        yield Work((kind, "backward"), wanted * flops, map_bytes * (wanted * before + after) + wanted * weights)
-    elif row.kind == "BatchNorm":  # reads its map for the statistics, then again
-        yield Work(("batch norm", "forward"), 5 * before, map_bytes * 3 * before)
-        yield Work(("batch norm", "backward"), 9 * before, map_bytes * 5 * before)
+        yield work(kind, "backward", wanted * flops, map_bytes * (wanted * before + after) + wanted * weights)
+    elif row.kind == "BatchNorm":  # reads its maps for the statistics, then again
+        yield work("batch norm", "forward", 5 * before, 3 * map_bytes * before, both)
+        yield work("batch norm", "backward", 9 * before, 5 * map_bytes * before, 3 * map_bytes * before)
     elif row.kind == "ReLU":
-        yield Work(("ReLU", "forward"), before, map_bytes * 2 * before)
-        yield Work(("ReLU", "backward"), before, map_bytes * 3 * before)
+        yield work("ReLU", "forward", before, both)
+        yield work("ReLU", "backward", before, 3 * map_bytes * before)
     elif row.kind != "Flatten":
         kind = "max pool" if row.kind == "MaxPool" else "head, loss"
-        yield Work((kind, "forward"), before, map_bytes * (before + after))
-        yield Work((kind, "backward"), after, map_bytes * (before + after))
+        yield work(kind, "forward", before, both)
+        yield work(kind, "backward", after, both)
 
 
 # What the machine can do
@@ -100,7 +133,7 @@ class Peak(NamedTuple):
 
     def seconds(self, work: Work) -> float:
         """Give the roofline bound (Williams, Waterman and Patterson 2009, doi 10.1145/1498765.1498785)."""
-        moved = next((size for size in COPIES if size >= work.bytes), COPIES[-1])
+        moved = next((size for size in COPIES if size >= work.held), COPIES[-1])
         return max(work.flops / self.flops, work.bytes / self.bandwidths[moved])
 
 
@@ -143,6 +176,7 @@ def measure_peak(seconds: float) -> Peak:
 # What was done
 
 KNOWN = (
+    (TOGETHER, r"(^|: )_Function(Backward)?$"),  # of cnnsearch/fused.py
     ("convolution", r"aten::(mkldnn_|_)?conv(2d|olution)|aten::convolution_backward|: \w*Convolution\w*Backward\d"),
     ("batch norm", r"aten::(_|native_)?batch_norm|: \w*BatchNorm\w*Backward\d"),
     ("ReLU", r"aten::(relu|clamp_min|threshold)|: (Relu|ClampMin|Threshold)\w*Backward\d"),
@@ -210,8 +244,9 @@ def profile_epoch(network: Network, data: DataSet) -> Profile:
 def print_limits(network: Network, found: Profile, peak: Peak) -> None:
     """Print the parts of a step, their bounds, and their sum."""
     needed: dict[Part, list[Work]] = defaultdict(list)
-    for work in works(network, 2 if trains_in_bf16() else 4):
-        needed[work.part].append(work)
+    together = (TOGETHER, "forward") in found.parts
+    for each in works(network, 2 if trains_in_bf16() else 4, together=together):
+        needed[each.part].append(each)
     print("| layers | way | GFLOP | MB | ms | share | GFLOP/s | GB/s | bound, ms | bound / time |")
     print("|---|---|---|---|---|---|---|---|---|---|")
     for part in {**needed, **found.parts}:
