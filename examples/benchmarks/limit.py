@@ -12,169 +12,38 @@ Time of no known operation, the program's own included, stands in the rest, so t
 
 import argparse
 import re
-import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from statistics import median
 from typing import NamedTuple
 
 import torch
 from machine import machine, trains_in_bf16
+from networks import Description, network_of
+from roofline import BATCH, TOGETHER, Part, Peak, Work, measure_peak, works
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
 from cnnsearch.data import DataSet, load
 from cnnsearch.datasets import data_root
-from cnnsearch.flow import Row
 from cnnsearch.module import build
 from cnnsearch.network import Network
 from cnnsearch.recipe import Recipe
 from cnnsearch.train import train
 
-BATCH = 128
-WEIGHT_BYTES = 4
-COPIES = (256 * 2**10, 4 * 2**20, 16 * 2**20, 24 * 2**20, 512 * 2**20)  # bytes read and written: from L2 to memory
-TOGETHER = "norm, ReLU, pool"
 OPS = 12  # rows of the profiler's table
-# (channels, kernel size, whether a pool follows), and the head's pool
+
+
+def block(out_channels: int, kernel_size: int = 3, *, pool: bool = False) -> Description:
+    """Describe a block that keeps the map's size but for its pool."""
+    return {"out_channels": out_channels, "kernel_size": kernel_size, "padding": "same", "pool": pool}
+
+
 NETWORKS = (
-    ([(16, 3, True), (32, 3, False), (64, 3, True), (96, 3, False)], "average"),
-    ([(16, 5, True), (24, 3, False), (32, 3, True), (64, 3, False)], "max"),
-    ([(8, 3, False), (12, 3, True), (16, 3, True), (12, 3, False)], "max"),
+    ([block(16, pool=True), block(32), block(64, pool=True), block(96)], "average"),
+    ([block(16, 5, pool=True), block(24), block(32, pool=True), block(64)], "max"),
+    ([block(8), block(12, pool=True), block(16, pool=True), block(12)], "max"),
 )
-Part = tuple[str, str]
-"""A kind of layer and the way through it."""
-
-# What must be done
-
-
-class Work(NamedTuple):
-    """Of one layer, one way, one step."""
-
-    part: Part
-    flops: float
-    bytes: float
-    """Read and written; a map that is read twice counts twice."""
-    held: float
-    """What it touches; a map that is read twice counts once."""
-
-
-def works(network: Network, map_bytes: int, *, together: bool) -> Iterator[Work]:
-    """Give the least work of a step; beside convolutions and matrices arithmetic is counted by hand, a few a number.
-
-    `together`: a norm, its ReLU and its pool are computed together.
-    """
-    pixels = BATCH * network.input.shape.numbers
-    # a byte in, a float out; two numbers of the grid out and in; a float in, a float out
-    yield work("images", "forward", 40 * pixels, (1 + 4 + 8 + 8 + 4 + 4) * pixels)
-    rows = list(network.layers)
-    is_first = True
-    while rows:
-        row = rows.pop(0)
-        if together and row.kind == "BatchNorm":
-            yield from together_works(row, followers(rows), map_bytes)
-        else:
-            yield from layer_works(row, map_bytes, is_first=is_first)
-        is_first = False
-    parameters = network.cost.parameters
-    # four numbers in (weight, gradient, two moments), three out
-    yield work("optimizer", "", 12 * parameters, 7 * WEIGHT_BYTES * parameters)
-
-
-def work(kind: str, way: str, flops: float, moved: float, held: float | None = None) -> Work:
-    """Make one that touches what it moves unless told otherwise."""
-    return Work((kind, way), flops, moved, moved if held is None else held)
-
-
-def followers(rows: list[Row]) -> list[Row]:
-    """Take the ReLU and the pool that stand first out of the rows."""
-    return [rows.pop(0) for kind in ("ReLU", "MaxPool") if rows and rows[0].kind == kind]
-
-
-def together_works(norm: Row, behind: list[Row], map_bytes: int) -> Iterator[Work]:
-    """Give the work both ways of a norm with what follows: the statistics need a pass of their own both ways."""
-    before, after = (BATCH * shape.numbers for shape in (norm.shape_in, (behind or [norm])[-1].shape))
-    yield work(TOGETHER, "forward", 7 * before, map_bytes * (2 * before + after), map_bytes * (before + after))
-    moved = 5 * before if after == before else 2 * before + 4 * after  # the gradient's sums need the pooled map alone
-    yield work(TOGETHER, "backward", 9 * before, map_bytes * moved, map_bytes * (2 * before + after))
-
-
-def layer_works(row: Row, map_bytes: int, *, is_first: bool) -> Iterator[Work]:
-    """Give a layer's work both ways; the images need no gradient."""
-    before, after = BATCH * row.shape_in.numbers, BATCH * row.shape.numbers
-    flops, weights = 2.0 * BATCH * row.macs, WEIGHT_BYTES * row.parameters
-    both = map_bytes * (before + after)
-    if row.kind in {"Conv", "Linear"}:
-        kind = "convolution" if row.kind == "Conv" else "head, loss"
-        yield work(kind, "forward", flops, both + weights)
-        wanted = 1 if is_first else 2  # gradients
-        yield work(kind, "backward", wanted * flops, map_bytes * (wanted * before + after) + wanted * weights)
-    elif row.kind == "BatchNorm":  # reads its maps for the statistics, then again
-        yield work("batch norm", "forward", 5 * before, 3 * map_bytes * before, both)
-        yield work("batch norm", "backward", 9 * before, 5 * map_bytes * before, 3 * map_bytes * before)
-    elif row.kind == "ReLU":
-        yield work("ReLU", "forward", before, both)
-        yield work("ReLU", "backward", before, 3 * map_bytes * before)
-    elif row.kind != "Flatten":
-        kind = "max pool" if row.kind == "MaxPool" else "head, loss"
-        yield work(kind, "forward", before, both)
-        yield work(kind, "backward", after, both)
-
-
-# What the machine can do
-
-
-class Peak(NamedTuple):
-    """The most that one thread reached."""
-
-    flops: float
-    bandwidths: dict[int, float]
-    """By bytes moved."""
-
-    def seconds(self, work: Work) -> float:
-        """Give the roofline bound (Williams, Waterman and Patterson 2009, doi 10.1145/1498765.1498785)."""
-        moved = next((size for size in COPIES if size >= work.held), COPIES[-1])
-        return max(work.flops / self.flops, work.bytes / self.bandwidths[moved])
-
-
-def fastest(act: Callable[[], object], seconds: float) -> float:
-    """Give the least seconds of an act, repeated for so long."""
-    act()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 3:  # noqa: PLR2004 (one may be disturbed)
-        began = time.perf_counter()
-        act()
-        times.append(time.perf_counter() - began)
-    return min(times)
-
-
-def product(size: int, kind: torch.dtype) -> Callable[[], object]:
-    """Make a matrix product of 2 * size**3 operations."""
-    some, other, result = (torch.randn(size, size).to(kind) for _ in range(3))
-    return lambda: torch.mm(some, other, out=result)
-
-
-def copy(moved: int) -> Callable[[], object]:
-    """Make a copy that reads half of these bytes and writes the other half."""
-    source, target = (torch.zeros(moved // 8) for _ in range(2))
-    return lambda: target.copy_(source)
-
-
-def measure_peak(seconds: float) -> Peak:
-    """Measure and print what one thread reaches, and choose the product of the kind that training uses."""
-    flops: dict[torch.dtype, float] = {}
-    for kind in (torch.float32, torch.bfloat16) if trains_in_bf16() else (torch.float32,):
-        flops[kind] = max(2 * size**3 / fastest(product(size, kind), seconds) for size in (256, 384, 512, 768, 1024))
-        print(f"- matrix product, {str(kind).removeprefix('torch.')}: {flops[kind] / 1e9:.0f} GFLOP/s")
-    bandwidths = {moved: moved / fastest(copy(moved), seconds) for moved in COPIES}
-    told = ", ".join(f"{moved / 2**20:g} MiB {speed / 1e9:.0f}" for moved, speed in bandwidths.items())
-    print(f"- copy, GB/s read and written by bytes moved: {told}")
-    return Peak(max(flops.values()), bandwidths)
-
-
-# What was done
-
 KNOWN = (
     (TOGETHER, r"(^|: )_Function(Backward)?$"),  # of cnnsearch/fused.py
     ("convolution", r"aten::(mkldnn_|_)?conv(2d|olution)|aten::convolution_backward|: \w*Convolution\w*Backward\d"),
@@ -279,19 +148,6 @@ def print_ops(found: Profile) -> None:
         print(f"| {name} | {calls:.1f} | {1000 * seconds:.2f} | {seconds / found.seconds:.0%} |")
 
 
-def network_of(blocks: list[tuple[int, int, bool]], pool: str) -> Network:
-    """Make a network of plain blocks."""
-    described = [
-        {
-            "conv": {"out_channels": channels, "kernel_size": kernel_size, "padding": "same", "bias": False},
-            "maxpool": {"kernel_size": 2} if pooled else None,
-        }
-        for channels, kernel_size, pooled in blocks
-    ]
-    image = {"channels": 1, "height": 28, "width": 28}
-    return Network.model_validate({"input": image, "blocks": described, "head": {"pool": pool}, "classes": 10})
-
-
 def main() -> None:
     """Measure the machine, then the three networks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -306,8 +162,7 @@ def main() -> None:
     peak = measure_peak(seconds)
     data = load("mnist", data_root(), torch.device("cpu"))
     data = data._replace(train=data.train.take(range(steps * BATCH)), validation=data.validation.take(range(2)))
-    for blocks, pool in NETWORKS:
-        network = network_of(blocks, pool)
+    for network in (network_of({"blocks": blocks, "pool": pool, "hidden": []}) for blocks, pool in NETWORKS):
         print(f"\n{network}: {network.cost.parameters:,} parameters, {network.cost.macs:,} multiply-adds an image")
         bare = [next(train(build(network), data, Recipe(epochs=1), 0)).seconds / steps for _ in range(1 + runs)][1:]
         profiles = sorted((profile_epoch(network, data) for _ in range(runs)), key=lambda found: found.seconds)
