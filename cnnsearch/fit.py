@@ -31,6 +31,7 @@ class LookAhead:
         self._fits_from: dict[tuple[tuple[Node, ...], Shape, int], bool] = {}
         self._out: dict[tuple[Node, Shape], Shape | MisfitError] = {}
         self._bare: dict[Node, Node] = {}
+        self._decides: dict[str, bool] = {}
         self._furthest = (-1, MisfitError("", "there are no blocks"))
 
     def can_fit(self, tree: Node) -> bool:
@@ -45,8 +46,10 @@ class LookAhead:
 
     def decides(self, hole: Hole) -> bool:
         """Say whether a hole can decide over sizes; out_channels may have thousands of options and mostly does not."""
-        keys = [key for key in hole.name.replace("[", ".").split(".") if key[0].isalpha() and key != "choice"]
-        return keys[0] in {"input", "blocks"} and keys[-1] not in self._skips
+        if hole.name not in self._decides:
+            keys = [key for key in hole.name.replace("[", ".").split(".") if key[0].isalpha() and key != "choice"]
+            self._decides[hole.name] = keys[0] in {"input", "blocks"} and keys[-1] not in self._skips
+        return self._decides[hole.name]
 
     def _starts(self, node: Node) -> list[Shape]:
         if node not in self._inputs:

@@ -7,6 +7,7 @@ of the nodes below; they are hashable, so that what was found out about a part i
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from typing import NamedTuple, NoReturn, cast
 
 from cnnsearch.errors import Fault, InvalidSpecError, brief, place
@@ -229,6 +230,12 @@ def sites(node: Node, needs: dict[str, int] | None = None) -> Iterator[Site]:
             yield from sites(child, needs)
 
 
+@lru_cache(maxsize=16)
+def holes_of(node: Node) -> "tuple[Hole | Real, ...]":
+    """Give every hole of the tree; remembered, since each draw asks for all of them."""
+    return tuple(site.hole for site in sites(node))
+
+
 def _enough(count: Node, least: int) -> dict[str, int]:
     if not isinstance(count, Hole):
         return {}
@@ -321,7 +328,7 @@ def fill(tree: Node, suggest: Suggest, can_fit: CanFit, decides: Decides = lambd
     Index i of n options becomes the one at i * m // n of the m that fit, so that order is kept and the distribution
     under a name never changes. Raises InvalidSpecError where no option fits, which `can_fit(tree)` had excluded.
     """
-    asked = {site.hole.name: suggest(site.hole) for site in sites(tree)}
+    asked = {hole.name: suggest(hole) for hole in holes_of(tree)}
     built: dict[str, Plain] = {}
     filled = _fill(tree, lambda node: node, _Way(asked, built, can_fit, decides))
     return Filled(to_plain(filled), asked, built)
@@ -349,7 +356,9 @@ def _fill(node: Node, put: Put, way: _Way) -> Node:
 
 
 def _choose(hole: Hole, put: Put, way: _Way) -> Node:
-    fitting = [option for option in hole.options if not way.decides(hole) or way.can_fit(put(option))]
+    fitting = hole.options
+    if way.decides(hole):
+        fitting = tuple(option for option in hole.options if way.can_fit(put(option)))
     if not fitting:
         _refuse(hole.name, f"none of its {len(hole.options)} options can fit; allow a smaller window or less pooling")
     index = int(way.asked[hole.name]) * len(fitting) // len(hole.options)
@@ -360,6 +369,8 @@ def _choose(hole: Hole, put: Put, way: _Way) -> Node:
 def _fill_map(node: Map, put: Put, way: _Way) -> Map:
     items = list(node.items)
     for number, (key, child) in enumerate(node.items):
+        if isinstance(child, Leaf):
+            continue
         before, after = tuple(items[:number]), tuple(items[number + 1 :])
         items[number] = (key, _fill(child, lambda new: put(Map((*before, (key, new), *after))), way))  # noqa: B023 (called at once)
     return Map(tuple(items))

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from cnnsearch.datasets import FACTS, Facts
 from cnnsearch.defaults import DEFAULTS
 from cnnsearch.errors import Fault, InvalidSpecError, place
-from cnnsearch.holes import Hole, Node, Real, Suggest, fill, read, sites
+from cnnsearch.holes import Hole, Node, Real, Suggest, fill, holes_of, read
 from cnnsearch.network import Network
 from cnnsearch.options import check
 from cnnsearch.recipe import Recipe
@@ -246,7 +246,7 @@ class Plan(Word):
     @cached_property
     def holes(self) -> tuple[Hole | Real, ...]:
         """Every hole of space and recipe: what is asked for each candidate."""
-        return tuple(site.hole for tree in (self.searched.tree, self.recipe_tree) for site in sites(tree))
+        return holes_of(self.searched.tree) + holes_of(self.recipe_tree)
 
     def draw(self, suggest: Suggest) -> Candidate:
         """Ask for every hole of space and recipe and make a candidate that fits."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.fit import LookAhead
-from cnnsearch.holes import Hole, Map, Node, Real, Suggest, fill, read, sites
+from cnnsearch.holes import Hole, Map, Node, Real, Suggest, fill, holes_of, read
 from cnnsearch.network import Network
 from cnnsearch.options import check
 from cnnsearch.text import Plain
@@ -46,7 +46,7 @@ class Space:
     @property
     def holes(self) -> list[Hole | Real]:
         """Every hole, those of repetitions and options not always used too."""
-        return [site.hole for site in sites(self.tree)]
+        return list(holes_of(self.tree))
 
     def draw(self, suggest: Suggest) -> Drawn:
         """Ask for every hole and make a network that fits.
