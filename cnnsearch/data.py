@@ -7,7 +7,7 @@ generator, so that no new version changes it; a study's seed has no part in it.
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # pyright: reportMissingTypeStubs=false
-# (torchvision and scikit-learn have no stubs, and torch's own annotations have holes)
+# (scikit-learn has no stubs, and torch's own annotations have holes)
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from cnnsearch.datasets import FACTS
+from cnnsearch.datasets import FACTS, MNIST_FILES, mnist_folder
 from cnnsearch.download import prepare
 from cnnsearch.errors import DataError
 
@@ -31,7 +31,8 @@ class Split(NamedTuple):
 
     def take(self, chosen: Sequence[int]) -> "Split":
         """Return the chosen images, in the order given."""
-        return Split(self.images_NCHW[chosen], self.labels_N[chosen])
+        chosen_N = torch.tensor(chosen, dtype=torch.int64)
+        return Split(self.images_NCHW[chosen_N], self.labels_N[chosen_N])
 
     def to(self, device: torch.device) -> "Split":
         """Return the same split on a device."""
@@ -119,10 +120,15 @@ def _moments(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def _mnist(root: Path, *, train: bool) -> Split:
-    from torchvision.datasets import MNIST
+    """Read the files by hand, which `prepare` has checked: to import torchvision takes as long as torch itself."""
+    images, labels = (mnist_folder(root) / file.name for file in (MNIST_FILES[:2] if train else MNIST_FILES[2:]))
+    height, width = FACTS["mnist"].height, FACTS["mnist"].width
+    images_NCHW = _bytes_of(images, header=16).view(-1, 1, height, width)
+    return Split(images_NCHW, _bytes_of(labels, header=8).long())
 
-    files = MNIST(root, train=train)
-    return Split(files.data.unsqueeze(1), files.targets)
+
+def _bytes_of(path: Path, header: int) -> Tensor:
+    return torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8, offset=header)
 
 
 def _digits() -> tuple[Split, Split]:

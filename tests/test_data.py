@@ -1,5 +1,6 @@
 import gzip
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import platformdirs
 import pytest
 import torch
+from commands import ROOT, python
 from torchvision.datasets import mnist
 
 from cnnsearch import data, datasets, download
@@ -336,7 +338,30 @@ def test_mnist_is_what_the_facts_say_and_its_splits_are_fixed(mnist_root: Path) 
 
 def test_the_search_never_parses_the_test_files(mnist_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    read = mnist.read_image_file
-    monkeypatch.setattr(mnist, "read_image_file", lambda path: opened.append(Path(path).name) or read(path))
+    read = data._bytes_of  # noqa: SLF001 (where it is read)
+    monkeypatch.setattr(data, "_bytes_of", lambda path, header: opened.append(path.name) or read(path, header))
     load("mnist", mnist_root, CPU)
-    assert opened == ["train-images-idx3-ubyte"]
+    assert opened == ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
+
+
+@pytest.mark.parametrize("train", [True, False])
+def test_mnist_is_read_as_torchvision_reads_it(*, train: bool, tmp_path: Path) -> None:
+    folder = mnist_folder(tmp_path)
+    folder.mkdir(parents=True)
+    dice = random.Random(0)
+    for number, (images, labels) in enumerate((datasets.MNIST_FILES[:2], datasets.MNIST_FILES[2:])):
+        count = 5 + number
+        header = b"".join(each.to_bytes(4) for each in (2051, count, 28, 28))
+        (folder / images.name).write_bytes(header + dice.randbytes(count * 28 * 28))
+        (folder / labels.name).write_bytes((2049).to_bytes(4) + count.to_bytes(4) + dice.randbytes(count))
+    theirs = mnist.MNIST(tmp_path, train=train)
+    images_NCHW, labels_N = data._mnist(tmp_path, train=train)  # noqa: SLF001 (load also checks what is read)
+    assert torch.equal(images_NCHW, theirs.data.unsqueeze(1))
+    assert torch.equal(labels_N, theirs.targets)
+    assert labels_N.dtype == theirs.targets.dtype
+
+
+def test_a_worker_needs_no_torchvision(tmp_path: Path) -> None:
+    # To import it takes about as long as torch itself, in every worker.
+    words = "import cnnsearch.worker.job, sys; print('torchvision' in sys.modules)"
+    assert python(["-c", words], tmp_path, PYTHONPATH=str(ROOT)).stdout == "False\n"
