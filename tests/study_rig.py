@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -150,11 +150,13 @@ class ScriptedExecutor(Executor):
         self._running.clear()
 
 
-def proposer_of(plan: Plan, known: Iterable[Outcome] = ()) -> Proposer:
+def proposer_of(
+    plan: Plan, known: Iterable[Outcome] = (), running: Mapping[int, Mapping[str, float]] | None = None
+) -> Proposer:
     """Make a proposer whose storage is no file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cnnsearch.study.proposer.optuna.create_study", _in_memory)
-        return Proposer(plan, plan.folder, known)
+        return Proposer(plan, plan.folder, known, running or {})
 
 
 def search(plan: Plan, script: Script = learn, slots: int = 1) -> tuple[Run, ScriptedExecutor]:

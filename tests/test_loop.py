@@ -86,6 +86,7 @@ def test_every_trial_has_one_last_word_whatever_happens_to_its_workers(
         run, executor = search(wanted, in_turn(*(SCRIPTS[act] for act in acts)), slots)
         told = lines(wanted)
     assert run.count("complete", "stopped", "failed") == trials or run.state in {"failed", "no_new_candidate"}
+    assert "running" not in states(run) or run.state == "failed"
     assert len(executor.jobs) == sum(line["event"] == "started" for line in told)
     for trial in run.trials:
         story = [line["event"] for line in told if line.get("trial") == trial.number]
@@ -120,6 +121,59 @@ def test_a_study_interrupted_at_any_trial_asks_what_an_uninterrupted_one_asks(tm
     assert [(trial.asked, trial.score, trial.state) for trial in cut.trials] == [
         (trial.asked, trial.score, trial.state) for trial in whole.trials
     ]
+
+
+def story_of(wanted: Plan) -> list[tuple[str, int]]:
+    """Give the record without the words of the study itself."""
+    return [(line["event"], line["trial"]) for line in lines(wanted) if "trial" in line]
+
+
+def test_the_next_candidate_is_asked_while_the_last_one_trains_and_starts_at_once(tmp_path: Path) -> None:
+    search(wanted := plan(tmp_path, budget={"trials": 3}))
+    assert story_of(wanted) == [
+        ("asked", 0), ("started", 0), ("asked", 1), ("finished", 0),
+        ("started", 1), ("asked", 2), ("finished", 1),
+        ("started", 2), ("finished", 2),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("slots", [1, 2, 5])
+def test_no_more_than_one_candidate_is_asked_ahead(slots: int, tmp_path: Path) -> None:
+    search(wanted := plan(tmp_path, budget={"trials": 9}), slots=slots)
+    asked = done = 0
+    for event, _ in story_of(wanted):
+        asked += event == "asked"
+        done += event == "finished"
+        assert asked <= min(9, done + slots + 1)
+
+
+def test_after_a_candidate_that_came_to_nothing_the_next_one_waits_for_a_result(tmp_path: Path) -> None:
+    search(wanted := plan(tmp_path, SIX_NETWORKS, budget={"trials": 6}, limits={"max_parameters": 60}))
+    told = story_of(wanted)
+    ends = {line["trial"]: line["state"] for line in lines(wanted) if line["event"] == "finished"}
+    in_vain = [trial for trial in ends if ends[trial] != "complete"]
+    ahead = [trial for trial in in_vain if told.index(("asked", trial)) < told.index(("finished", trial - 1))]
+    assert ahead
+    for trial in ahead:
+        assert told.index(("finished", trial - 1)) < told.index(("asked", trial + 1))
+
+
+def test_a_candidate_asked_ahead_is_the_first_of_a_study_that_goes_on(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        search(wanted := plan(tmp_path, budget={"trials": 3}), in_turn(learn, interrupt))
+    assert states(history.read(wanted.folder)) == ["complete", "running", "running"]
+    run, executor = search(wanted)
+    assert [job.trial for job in executor.jobs] == [1, 2]
+    assert [(trial.attempts, trial.state) for trial in run.trials] == [
+        (1, "complete"),
+        (2, "complete"),
+        (1, "complete"),
+    ]
+
+
+def test_a_candidate_whose_worker_died_is_tried_again_before_the_one_asked_ahead(tmp_path: Path) -> None:
+    _, executor = search(plan(tmp_path, budget={"trials": 3}), in_turn(learn, die))
+    assert [job.trial for job in executor.jobs] == [0, 1, 1, 2]
 
 
 def test_all_seeds_are_kept_over_retries_and_differ_between_trials(tmp_path: Path) -> None:
@@ -235,7 +289,7 @@ def test_a_spent_time_ends_the_study_and_keeps_what_is_done(tmp_path: Path) -> N
 
     wanted = plan(tmp_path, budget={"trials": 9, "minutes": 0.005})
     run, executor = search(wanted, in_turn(learn, learn, never_end))
-    assert (run.state, states(run)) == ("complete", ["complete", "complete", "running"])
+    assert (run.state, states(run)) == ("complete", ["complete", "complete", "running", "running"])
     told = [line for line in lines(wanted) if line["event"] == "interrupted"]
     assert [(line["trial"], line["reason"], line["worker_died"]) for line in told] == [(2, "the study ended", False)]
     assert len(executor.jobs) == 3
@@ -353,8 +407,8 @@ def test_a_worker_that_dies_without_a_trial_changes_nothing(tmp_path: Path) -> N
 
 def test_five_bugs_in_a_row_end_the_study_as_failed(tmp_path: Path) -> None:
     run, executor = search(plan(tmp_path, budget={"trials": 9}), in_turn(*[SCRIPTS["bug"]] * 9))
-    assert (run.state, states(run), len(executor.jobs)) == ("failed", ["failed"] * 5, 5)
-    assert {trial.reason for trial in run.trials} == {"bug: KeyError: 'channels'"}
+    assert (run.state, states(run), len(executor.jobs)) == ("failed", [*["failed"] * 5, "running"], 5)
+    assert {trial.reason for trial in run.trials[:5]} == {"bug: KeyError: 'channels'"}
 
 
 @pytest.mark.parametrize("between", ["learn", "diverge", "fill the memory"])

@@ -1,8 +1,13 @@
+import random
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from made_runs import STATES
+from optuna.samplers._tpe.sampler import _split_trials, default_gamma
+from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 from sqlalchemy import URL
 from study_rig import SIX_NETWORKS, TINY, die, fail, in_turn, learn, plan, proposer_of, search
@@ -11,6 +16,7 @@ from cnnsearch import history
 from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.plan import Plan
 from cnnsearch.study import loop
+from cnnsearch.study import proposer as proposer_module
 from cnnsearch.study.outcome import Outcome, outcomes
 from cnnsearch.study.proposer import Proposer, seed_of
 
@@ -83,6 +89,44 @@ def test_tpe_learns_what_is_better(tmp_path: Path) -> None:
     assert sum(late) > 1.5 * sum(early)
 
 
+def test_a_resumed_study_proposes_as_one_that_knows_what_is_in_training(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, WIDE, sampler={"startup": 4})
+    one = proposer_of(wanted)
+    all_asked = [outcome(trial, one) for trial in range(16)]
+    running = {each.trial: each.asked for each in all_asked[3::3]}
+    known = [each for each in all_asked if each.trial not in running]
+    for each in known:
+        one.tell(each)
+    again, forgetful = proposer_of(wanted, known, running), proposer_of(wanted, known)
+    asked = [[each.propose(trial).asked for trial in range(16, 24)] for each in (one, again, forgetful)]
+    assert asked[0] == asked[1] != asked[2]
+
+
+def test_the_sampler_learns_from_the_best_and_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposer_module, "NEWEST", 40)
+    one = proposer_of(plan(tmp_path, WIDE))
+    dice = random.Random(0)
+    for trial in range(200):
+        one.tell(some_end(trial, one.propose(trial).asked, dice))
+    study = one._study  # noqa: SLF001
+    everything = InMemoryStorage.get_all_trials(study._storage, study._study_id)  # type: ignore[arg-type]  # noqa: SLF001
+    shown = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+    learnable = [trial for trial in everything if trial.state in {TrialState.COMPLETE, TrialState.PRUNED}]
+    assert shown[-40:] == learnable[-40:]
+    assert len(shown) == 40 + proposer_module.BEST
+    # What TPE takes for the better ones of those shown is what it would have taken of all.
+    assert _split_trials(study, shown, 25)[0] == _split_trials(study, learnable, 25)[0]
+    assert max(default_gamma(count) for count in range(10_000)) == proposer_module.BEST
+
+
+def some_end(trial: int, asked: Mapping[str, float], dice: random.Random) -> Outcome:
+    state = dice.choice(STATES)
+    accuracies = {epoch: dice.random() for epoch in range(1, dice.randint(1, 4))}
+    score = dice.random() if state == "complete" else None
+    excess = {"macs": dice.random() - (state != "turned_away")}
+    return Outcome(trial, asked, state, dice.choice(["diverged", "bug"]), score, accuracies, excess)
+
+
 def test_seeds_differ_by_study_trial_and_purpose() -> None:
     seeds = {seed_of(seed, trial, use) for seed in range(20) for trial in range(20) for use in ("sampler", "training")}
     assert len(seeds) == 800
@@ -99,7 +143,7 @@ def test_the_storage_says_what_the_record_says(tmp_path: Path) -> None:
     run, _ = search(
         wanted, in_turn(learn, fail("diverged", "the loss is nan"), fail("out of memory", "no"), die, die, die)
     )
-    stored = told(wanted)
+    stored = sorted(told(wanted), key=lambda trial: trial.user_attrs["trial"])
     assert [trial.user_attrs["trial"] for trial in stored] == [trial.number for trial in run.trials]
     for trial, seen in zip(run.trials, stored, strict=True):
         assert seen.params == trial.asked

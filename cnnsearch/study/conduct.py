@@ -92,7 +92,8 @@ def _search(
     from cnnsearch.study.loop import Search
     from cnnsearch.study.proposer import Proposer
 
-    proposer = Proposer(plan, plan.folder, ledger.outcomes.values())
+    running = {trial.number: trial.asked for trial in ledger.unfinished}
+    proposer = Proposer(plan, plan.folder, ledger.outcomes.values(), running)
     search = Search(plan, plan.folder, executor, proposer, record, ledger, screen, save)
     try:
         return search.run()

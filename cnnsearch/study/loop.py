@@ -1,6 +1,11 @@
 """Ask, submit, listen, tell: the story of a search.
 
 One thread, one loop. Whatever happens is written to the record first, then told to Optuna, then shown.
+
+While all slots are busy the next candidate is asked ahead, so that a slot that becomes free has its job at once. It is
+one candidate, asked with the last result but those in training: asked earlier it would know less. It is in the record
+like any other, and a study that ends before it was started begins with it when it goes on. When it is asked follows
+from what is in the record and not from the clock, so that one worker's study goes on as if it had never been cut.
 """
 
 import time
@@ -29,6 +34,7 @@ ASKS_TO_MENTION = 100
 MOST_DEATHS = 3
 MOST_BUGS_IN_A_ROW = 5
 PATIENCE = 0.5  # seconds between looks at the clock while nothing happens
+CALM = 0.05  # seconds of silence before a trial is stored, which takes half as long: a worker may wait for an answer
 
 
 class Live(NamedTuple):
@@ -56,8 +62,6 @@ class Search:
         """By trial the later ones that drew the same while it was still in training."""
         self.deadline = time.monotonic() + 60 * plan.budget.minutes if plan.budget.minutes else None
         self.asked_in_vain = ledger.asked_in_vain
-        self.unbuildable = 0
-        """Proposals for the next trial that exceeded the library's own limits."""
         self.bugs_in_a_row = 0
         self.all_candidates = count_candidates(plan.searched, plan.recipe_tree)
 
@@ -67,14 +71,20 @@ class Search:
         while (end := self._end()) is None or self.live:
             if end == "failed" or self._is_late():
                 break
-            if end is None and self.executor.free:
-                self._feed()
-                event = self.executor.events(timeout=0 if self.executor.free else PATIENCE)
-            else:
-                event = self.executor.events(timeout=PATIENCE)
+            is_idle = end is not None or not self._feed()
+            event = self._next_event(is_idle=is_idle)
             if event:
                 self._hear(event)
+        while self.proposer.store():
+            pass
         return end or "complete"
+
+    def _next_event(self, *, is_idle: bool) -> Event | None:
+        """Take what a worker said; in a calm moment bring the storage up to date."""
+        if not is_idle:
+            return self.executor.events(timeout=0)
+        event = self.executor.events(timeout=CALM)
+        return event if event or self.proposer.store() else self.executor.events(timeout=PATIENCE)
 
     def interrupt(self, reason: str) -> None:
         """Note that the live candidates will have to be trained again; the workers end with the executor."""
@@ -107,26 +117,45 @@ class Search:
     def _is_late(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
 
-    def _feed(self) -> None:
-        """Give a free slot something to do: what was interrupted, a start network, or a new candidate."""
-        if self.waiting:
-            self._submit(self.waiting.pop(0))
-            return
+    def _feed(self) -> bool:
+        """Give a free slot what waits, and ask for the next candidate; say whether there was anything to do."""
+        submits = self._submit_waiting()
+        asks = not self.waiting and self._end() is None and (self.executor.free > 0 or self._newest_is_live())
+        if asks:
+            self._ask()
+        return submits or asks
+
+    def _newest_is_live(self) -> bool:
+        # After one that was known or over a limit nothing is asked ahead, until more results are there to ask by.
+        return self.ledger.next_trial - 1 in self.live
+
+    def _submit_waiting(self) -> bool:
+        if not self.waiting or not self.executor.free:
+            return False
+        self._submit(self.waiting.pop(0))
+        return True
+
+    def _ask(self) -> None:
+        """Ask for a start network or a new candidate."""
         number = self.ledger.next_trial
-        candidate = self._start_network(number)
-        try:
-            candidate = candidate or self.proposer.propose(number, self.unbuildable)
-        except InvalidSpecError as error:  # fits, but exceeds the library's own limits
-            self.proposer.forget(number)
-            self._ask_in_vain()
-            self.unbuildable += 1
-            self.screen.say(f"turned away: {error}")
+        candidate = self._start_network(number) or self._propose(number)
+        if candidate is None:
             return
-        self.unbuildable = 0
         self.ledger.next_trial += 1
         self.ledger.know(number, candidate.fingerprint)
         self._note(number, candidate)
         self._place(Live(number, candidate, attempts=0, deaths=0, since=0.0))
+
+    def _propose(self, number: int) -> Candidate | None:
+        """Ask until a candidate is within the library's own limits; None when too many were not."""
+        for attempt in range(MOST_ASKS_IN_VAIN - self.asked_in_vain):
+            try:
+                return self.proposer.propose(number, attempt)
+            except InvalidSpecError as error:
+                self.proposer.forget(number)
+                self._ask_in_vain()
+                self.screen.say(f"turned away: {error}")
+        return None
 
     def _start_network(self, number: int) -> Candidate | None:
         return self.plan.start_with(self.plan.start[number]) if number < len(self.plan.start) else None
@@ -261,7 +290,7 @@ class Search:
             reason = f"worker died: {live.deaths} workers did, the last one so: {died.message}"
             self._finish(died.trial, live.candidate, "failed", reason, since=live.since)
         else:
-            self.waiting.append(live)
+            self.waiting.insert(0, live)
 
     def _accuracies(self, trial: int) -> dict[int, float]:
         return {epoch: scores[trial] for epoch, scores in sorted(self.ledger.rungs.items()) if trial in scores}
@@ -275,6 +304,8 @@ class Search:
         """Write a candidate's last word, then act on it."""
         seconds = 0.0 if since is None else time.monotonic() - since
         self.record.append(Finished(trial=number, state=state, reason=reason, score=score, seconds=seconds))
+        if self._end() is None and not self._is_late():
+            self._submit_waiting()  # before all else: a worker waits
         excess = self.plan.limits.excess(candidate.network.cost)
         outcome = Outcome(number, candidate.asked, state, reason, score, self._accuracies(number), excess)
         self.ledger.states[state] += 1

@@ -2,7 +2,8 @@
 
 The record is the truth. The sampler asks and learns in memory, from a study rebuilt from the record; each finished
 trial is added whole to the storage, for other tools to look at. Asked through a SQLite storage, every parameter was a
-transaction of its own, and a candidate of 20 parameters took as long as 20 of them.
+transaction of its own, and a candidate of 20 parameters took as long as 20 of them. To add one whole takes 30 ms, twice
+as long as to propose one: it is done while nothing waits, and what a killed study did not come to, the next one does.
 
 - Every hole is asked in every trial under its name, as an option's index, so that all trials share all parameters.
 - Diverged, out of memory, over a limit: PRUNED with a constraint above 0, which TPE ranks behind everything feasible.
@@ -10,10 +11,18 @@ transaction of its own, and a candidate of 20 parameters took as long as 20 of t
 - A trial whose worker died is no matter for Optuna: the same trial goes on in another worker.
 - The sampler's generators are seeded anew for each candidate from the study's seed and the candidate's number, so that
   a resumed study draws what an uninterrupted one would have drawn after the same results.
+- A candidate that was asked and is not finished is known to TPE as running, in a resumed study too, so that its
+  neighbours are avoided meanwhile.
+- The sampler learns from the BEST and the NEWEST finished trials, chosen by rank and number, so by the record alone.
+  TPE models the best tenth, at most 25 trials, against all others, of which the older count less. The best are exactly
+  those that it would have chosen among all; of the others it misses the oldest. A proposal costs a time that grows with
+  what is learnt from: examples/benchmarks/README.md has the figures.
 """
 
 import hashlib
-from collections.abc import Generator, Iterable
+import heapq
+from collections import deque
+from collections.abc import Container, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +30,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.samplers import RandomSampler, TPESampler
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +41,8 @@ from cnnsearch.plan import Candidate, Plan
 from cnnsearch.study.outcome import Outcome
 
 TRIAL = "trial"  # user attribute: the candidate's number in the record; Optuna's own number is an attempt's
+BEST = 25  # the most that TPE takes for the better ones
+NEWEST = 1_000
 
 
 def seed_of(seed: int, trial: int, purpose: str) -> int:
@@ -45,18 +57,22 @@ def seed_of(seed: int, trial: int, purpose: str) -> int:
 class Proposer:
     """Proposes candidates and learns how they did."""
 
-    def __init__(self, plan: Plan, folder: Path, known: Iterable[Outcome]) -> None:
-        """Learn what is `known` from the record, and make the storage say the same.
+    def __init__(
+        self, plan: Plan, folder: Path, known: Iterable[Outcome], running: Mapping[int, Mapping[str, float]]
+    ) -> None:
+        """Learn what is `known` from the record, and what was asked for trials that are `running` still.
 
-        Raises RunError when the storage cannot be reached, or tells of trials that the record does not know.
+        Raises RunError when the storage cannot be reached, or tells of trials that the record does not know; what it
+        lacks is added to it by `store`.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._plan = plan
         self._sampler = _sampler(plan)
-        self._study = optuna.create_study(sampler=self._sampler, direction="maximize")
+        self._study = optuna.create_study(storage=_Memory(), sampler=self._sampler, direction="maximize")
         own = URL.create("sqlite", database=str(folder / "storage.sqlite3"))
         self._url = make_url(plan.storage) if plan.storage else own
         self._live: dict[int, optuna.Trial] = {}
+        self._unstored: deque[Outcome] = deque()
         with _reaching(self._url):
             self._stored = optuna.create_study(
                 storage=self._url.render_as_string(hide_password=False),
@@ -69,10 +85,12 @@ class Proposer:
         if strange := stored - outcomes.keys():
             law = f"has {len(strange)} trials of a study {plan.run_name!r} that {folder} knows nothing of"
             raise RunError(f"storage {_shown(self._url)} {law}; take another --storage or --name")
-        for outcome in outcomes.values():
-            self._learn(outcome)
-            if outcome.trial not in stored:
-                self._store(outcome)
+        for trial in sorted(outcomes.keys() | running.keys()):  # in the order in which they were asked
+            if trial in running:
+                self._ask_again(trial, running[trial])
+            else:
+                self._learn(outcomes[trial])
+        self._unstored.extend(outcome for outcome in outcomes.values() if outcome.trial not in stored)
 
     def propose(self, trial: int, attempt: int = 0) -> Candidate:
         """Draw the candidate of this number; raise InvalidSpecError where it exceeds the library's own limits.
@@ -86,11 +104,26 @@ class Proposer:
     def tell(self, outcome: Outcome) -> None:
         """Tell how a candidate ended."""
         self._learn(outcome)
-        self._store(outcome)
+        self._unstored.append(outcome)
+
+    def store(self) -> bool:
+        """Add one trial to the storage that it lacks; False when it lacks none."""
+        if not self._unstored:
+            return False
+        self._store(self._unstored[0])
+        self._unstored.popleft()
+        return True
 
     def forget(self, trial: int) -> None:
         """Tell that a proposal came to nothing."""
         self._study.tell(self._live.pop(trial), state=TrialState.FAIL)
+
+    def _ask_again(self, trial: int, asked: Mapping[str, float]) -> None:
+        if asked:
+            self._study.enqueue_trial({hole.name: _param(hole, asked[hole.name]) for hole in self._plan.holes})
+            again = self._live[trial] = self._study.ask()
+            for hole in self._plan.holes:
+                _suggest(again, hole)
 
     def _learn(self, outcome: Outcome) -> None:
         asked = self._live.pop(outcome.trial, None)
@@ -121,6 +154,46 @@ class Proposer:
             intermediate_values=dict(outcome.accuracies),
             constraints=_constraints(outcome),
         )
+
+
+class _Memory(InMemoryStorage):
+    """Keeps all trials, and shows the best and the newest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ranks: dict[int, tuple[float, ...]] = {}
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,  # noqa: FBT001, FBT002 (Optuna's own signature)
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        """Show those in any of the states, in the order in which they were asked."""
+        trials = super().get_all_trials(study_id, deepcopy, states)
+        best = heapq.nsmallest(BEST, trials[:-NEWEST], key=self._rank)
+        return sorted(best, key=lambda trial: trial.number) + trials[-NEWEST:]
+
+    def _rank(self, trial: FrozenTrial) -> tuple[float, ...]:
+        if trial.number not in self._ranks:
+            rank = _rank(trial)
+            if not trial.state.is_finished():
+                return rank
+            self._ranks[trial.number] = rank
+        return self._ranks[trial.number]
+
+
+def _rank(trial: FrozenTrial) -> tuple[float, ...]:
+    """Rank as TPE does, smaller is better: complete ones by value, stopped ones by epoch and value, then the others."""
+    excess = sum(value for value in trial.constraints.values() if value > 0)
+    if not trial.state.is_finished():
+        return (3,)
+    if excess:
+        return 2, excess
+    if trial.state == TrialState.COMPLETE:
+        return 0, -(trial.value or 0)
+    epoch, accuracy = max(trial.intermediate_values.items(), default=(-1, 0.0))
+    return 1, -epoch, -accuracy
 
 
 @contextmanager

@@ -7,6 +7,7 @@ versions.
 """
 
 import json
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
@@ -20,6 +21,7 @@ from cnnsearch.text import Plain
 SUMMARY = "summary.json"
 
 
+@cache  # a study writes its summary after every trial, and to look up six versions takes milliseconds
 def versions() -> dict[str, str]:
     """Give the versions of all that has a part in the results, without importing any of it."""
     found = {"python": python_version()}
