@@ -132,7 +132,11 @@ class Search:
     def _submit_waiting(self) -> bool:
         if not self.waiting or not self.executor.free:
             return False
-        self._submit(self.waiting.pop(0))
+        live = self.waiting.pop(0)
+        if self.ledger.needs_too_much(_need(live.candidate)) is None:
+            self._submit(live)
+        else:  # a trial ran out of memory since this one was asked
+            self._place(live)
         return True
 
     def _ask(self) -> None:
@@ -272,7 +276,7 @@ class Search:
         live = self.live.pop(failed.trial)
         if failed.shared:
             self.record.append(Interrupted(trial=failed.trial, reason=_reason(failed), worker_died=False))
-            self.waiting.append(live)
+            self.waiting.insert(0, live)
             return
         if failed.reason == OUT_OF_MEMORY:
             self.ledger.too_much[failed.trial] = _need(live.candidate)
