@@ -10,11 +10,10 @@ torch.optim.Muon takes matrices only and computes in bf16, which is slow on CPUs
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # (torch's own annotations have holes)
 
-from collections.abc import Callable, Iterable
-from typing import Any
-
 import torch
 from torch import Tensor
+
+from cnnsearch.optimizers import Group, Optimizer
 
 PACE = 4.0  # times the learning rate: so one rate, and one range of it, serves kernels and all else alike
 ROUNDS = 4
@@ -22,31 +21,28 @@ A, B, C = 3.4445, -4.7750, 2.0315  # the paper's: singular values above 0.05 com
 TINY = 1e-7
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(Optimizer):
     """Steps kernels (channels out, channels in, height, width) by orthogonalised Nesterov momentum."""
 
-    def __init__(self, kernels: Iterable[Tensor], lr: float | Tensor, momentum: float, weight_decay: float) -> None:
-        super().__init__(kernels, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    def __init__(self, kernels: Group, rate: Tensor, momentum: float) -> None:
+        """Read `rate`, a number on the device of the kernels, at each step."""
+        self._kernels, self._rate, self._momentum = kernels, rate, momentum
+        self._averages: dict[Tensor, Tensor] = {}
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] (nothing to return)
+    def step(self) -> None:
         """Change every kernel that has a gradient."""
-        assert closure is None, "the loss is not computed again"
-        for group in self.param_groups:
-            for kernel in group["params"]:
-                if kernel.grad is not None:
-                    self._step(kernel, kernel.grad, group)
+        for kernel in self._kernels.weights:
+            if kernel.grad is not None:
+                self._step(kernel, kernel.grad)
 
-    def _step(self, kernel: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
-        state = self.state[kernel]
-        if not state:
-            state["average"] = torch.zeros_like(kernel)
-        average = state["average"].lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(average, group["momentum"])
+    def _step(self, kernel: Tensor, gradient: Tensor) -> None:
+        average = self._averages.setdefault(kernel, torch.zeros_like(kernel)).lerp_(gradient, 1 - self._momentum)
+        ahead = gradient.lerp(average, self._momentum)
         matrix_OI = orthogonal(ahead.flatten(start_dim=1))
         rows, columns = matrix_OI.shape
-        pace = PACE * group["lr"]
-        kernel.mul_(1 - pace * group["weight_decay"])
+        pace = PACE * self._rate
+        kernel.mul_(1 - pace * self._kernels.weight_decay)
         kernel.sub_(matrix_OI.reshape(kernel.shape) * (pace * max(1, rows / columns) ** 0.5))
 
 

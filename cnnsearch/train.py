@@ -25,6 +25,7 @@ from cnnsearch.augment import augment
 from cnnsearch.data import DataSet, Split
 from cnnsearch.fused import fused
 from cnnsearch.muon import Muon
+from cnnsearch.optimizers import AdamW, Group, Optimizer, Sgd
 from cnnsearch.recipe import Recipe
 from cnnsearch.replay import Repeated
 
@@ -106,21 +107,18 @@ def learning_rates(recipe: Recipe, steps_a_pass: int) -> list[float]:
     return [recipe.learning_rate * height((step + 0.5) / steps) for steps in cycles for step in range(steps)]
 
 
-def _optimizers(module: nn.Module, recipe: Recipe, rate: Tensor) -> list[torch.optim.Optimizer]:
+def _optimizers(module: nn.Module, recipe: Recipe, rate: Tensor) -> list[Optimizer]:
     """Make optimizers that read their rate at each step; weight decay would only hinder biases and batch norms."""
-    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    kernels = [p for p in parameters if p.ndim == KERNEL_AXES] if recipe.optimizer == "muon" else []
-    others = [p for p in parameters if p.ndim > 1 and (p.ndim < KERNEL_AXES or not kernels)]
+    weights = [weight for weight in module.parameters() if weight.requires_grad]
+    kernels = [weight for weight in weights if weight.ndim == KERNEL_AXES and recipe.optimizer == "muon"]
+    taken = {id(kernel) for kernel in kernels}
     groups = [
-        {"params": others, "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},  # biases and batch norms have one axis
+        Group([weight for weight in weights if weight.ndim > 1 and id(weight) not in taken], recipe.weight_decay),
+        Group([weight for weight in weights if weight.ndim <= 1], 0.0),  # biases and batch norms have one axis
     ]
     if recipe.optimizer == "sgd":
-        nesterov = recipe.momentum > 0
-        return [torch.optim.SGD(groups, lr=rate, momentum=recipe.momentum, nesterov=nesterov, fused=True)]
-    adamw = torch.optim.AdamW(groups, lr=rate, fused=True, capturable=rate.is_cuda)
-    muon = [Muon(kernels, rate, recipe.momentum, recipe.weight_decay)] if kernels else []
-    return [adamw, *muon]
+        return [Sgd(groups, rate, recipe.momentum)]
+    return [AdamW(groups, rate), Muon(Group(kernels, recipe.weight_decay), rate, recipe.momentum)]
 
 
 def mixed_precision(device: torch.device) -> torch.autocast:
@@ -173,7 +171,8 @@ def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterat
         loss.backward()
         for optimizer in optimizers:
             optimizer.step()
-            optimizer.zero_grad()
+        for weight in module.parameters():
+            weight.grad = None
         loss_sum.add_(loss.detach())  # read once an epoch: reading it makes the program wait for the device
 
     repeated = Repeated(step, generator)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cnnsearch.muon import PACE, Muon, orthogonal
+from cnnsearch.optimizers import Group
 
 
 @examples(60)
@@ -34,7 +35,7 @@ def test_a_step_does_not_depend_on_how_large_the_gradient_is(
     gradient = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     for kernel, scale in zip(kernels, (1.0, 1000.0), strict=True):
         kernel.grad = (gradient * scale).to(memory_format=order)
-        Muon([kernel], lr=0.01, momentum=0.9, weight_decay=0.0).step()
+        Muon(Group([kernel], 0.0), torch.tensor(0.01), momentum=0.9).step()
     assert torch.allclose(kernels[0], kernels[1], atol=1e-5)
     rows, columns = shape[0], shape[1] * shape[2] * shape[3]
     expected = 0.01 * PACE * max(rows, columns) ** 0.5 * (min(rows, columns) / columns) ** 0.5
@@ -44,11 +45,11 @@ def test_a_step_does_not_depend_on_how_large_the_gradient_is(
 def test_weight_decay_shrinks_a_kernel() -> None:
     kernel = torch.ones(2, 2, 1, 1, requires_grad=True)
     kernel.grad = torch.zeros_like(kernel)
-    Muon([kernel], lr=0.01, momentum=0.9, weight_decay=0.5).step()
+    Muon(Group([kernel], 0.5), torch.tensor(0.01), momentum=0.9).step()
     assert torch.allclose(kernel, torch.full((2, 2, 1, 1), 1 - 0.01 * PACE * 0.5))
 
 
 def test_a_kernel_without_a_gradient_is_left_alone() -> None:
     kernel = torch.ones(2, 2, 1, 1, requires_grad=True)
-    Muon([kernel], lr=0.01, momentum=0.9, weight_decay=0.5).step()
+    Muon(Group([kernel], 0.5), torch.tensor(0.01), momentum=0.9).step()
     assert torch.equal(kernel, torch.ones(2, 2, 1, 1))
