@@ -5,14 +5,14 @@ from collections.abc import Iterable
 import curves
 import pytest
 import searching
-from searching import HALVING, RANDOM, Found, Naive, Way, play, play_naively
+from searching import HALVING, RANDOM, Found, Game, Naive, Way, play, play_naively
 
 from cnnsearch.plan import Limits
 
 WAYS = [Way("TPE", HALVING), Way("random", RANDOM), Naive("Optuna alone", searching.MedianPruner)]
 
 
-def game(way: Way | Naive, seed: int = 0, limits: Limits = Limits()) -> list[Found]:  # noqa: B008 (frozen)
+def game(way: Way | Naive, seed: int = 0, limits: Limits = Limits()) -> Game:  # noqa: B008 (frozen)
     return (play if isinstance(way, Way) else play_naively)(way, limits, 14, seed)
 
 
@@ -41,20 +41,20 @@ def test_a_seed_gives_the_same_game_again_and_another_seed_another(way: Way | Na
 
 def test_without_stopping_two_workers_share_all_trials() -> None:
     played = game(Way("random", RANDOM))
-    assert sorted(found.trials for found in played) == list(range(1, 15))
+    assert sorted(found.trials for found in played.found) == list(range(1, 15))
     prices = [sum(row.seconds) for row in searching.table("restart").values()]
-    assert 7 * min(prices) <= played[-1].seconds <= 7 * max(prices)
+    assert 7 * min(prices) <= played.seconds <= 7 * max(prices)
 
 
 def test_a_search_that_stops_trials_ends_sooner() -> None:
-    assert game(Way("TPE", HALVING))[-1].seconds < game(Way("TPE", {}))[-1].seconds
+    assert game(Way("TPE", HALVING)).seconds < game(Way("TPE", {})).seconds
 
 
 def test_alone_optuna_spends_trials_on_what_cannot_be_built() -> None:
-    assert len(game(Naive("Optuna alone"), limits=Limits(max_parameters=2_000))) < 14
+    assert len(game(Naive("Optuna alone"), limits=Limits(max_parameters=2_000)).found) < 14
 
 
 def test_a_search_that_never_comes_there_counts_as_longer_than_all_others() -> None:
-    reached = [searching.first([Found(60.0, 3, 0.9)], accuracy) for accuracy in (0.8, 0.95, 0.95)]
-    assert searching.minutes_and_trials(reached) == "not in 75 (1 of 3 did)"
+    reached = [searching.first(Game([Found(60.0, 3, 0.9)], 60.0), accuracy) for accuracy in (0.8, 0.95, 0.95)]
+    assert searching.minutes_and_trials(reached) == "not in 50 (1 of 3 did)"
     assert searching.minutes_and_trials(reached[:1]) == "1.0 min, 3"

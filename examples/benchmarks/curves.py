@@ -4,7 +4,7 @@ Each is trained under two schedules: one over all epochs, and a short one of one
 tells of one training: the validation images that were classified rightly after each epoch, and the seconds that it took
 of one processor, in which other programs on the machine have little part. The same command goes on where it was.
 
-    python examples/benchmarks/curves.py --workers 2                # about half an hour on two cores
+    python examples/benchmarks/curves.py --workers 2                # about a quarter of an hour on two cores
     python examples/benchmarks/curves.py --workers 2 --minutes 1.7  # only a piece of it
 """
 
@@ -118,7 +118,7 @@ def missing(known: frozenset[str]) -> Iterator[tuple[str, Candidate]]:
     """Give what is not in the table yet, schedule by schedule; by fingerprint, so that any beginning is a sample."""
     for schedule in SCHEDULES:
         found = candidates(plan_of(schedule))
-        yield from ((schedule, found[key]) for key in sorted(found, key=lambda k: (-found[k].recipe.learning_rate, k)) if key not in known)
+        yield from ((schedule, found[key]) for key in sorted(found) if key not in known)
 
 
 def train_all(left: Iterable[tuple[str, Candidate]], workers: int, minutes: float) -> Iterator[Curve]:

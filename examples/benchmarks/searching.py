@@ -44,9 +44,7 @@ from cnnsearch.study.proposer import Proposer
 from cnnsearch.study.screen import Screen
 
 WORKERS = 2
-TRIALS = 75
-"""Of a game; the best network is read off after 50 of them."""
-BUDGET = 50
+TRIALS = 50
 TOP = (0.10, 0.03, 0.01)
 STEMS, RATES = [4, 16], [0.004, 0.016]
 _create_study = optuna.create_study
@@ -60,6 +58,14 @@ class Found(NamedTuple):
     trials: int
     """The how-manieth one it was, of those that count against the budget."""
     accuracy: float
+
+
+class Game(NamedTuple):
+    """A whole search."""
+
+    found: list[Found]
+    seconds: float
+    """Until its last trial ended or was stopped."""
 
 
 @cache
@@ -157,7 +163,7 @@ class Nowhere(Record):
         """Forget it."""
 
 
-def play(way: Way, limits: Limits, trials: int, seed: int) -> list[Found]:
+def play(way: Way, limits: Limits, trials: int, seed: int) -> Game:
     """Search with the library's own loop."""
     fields = {**way.plan, "limits": limits, "budget": {"trials": trials}, "seed": seed, "storage": "sqlite://"}
     plan = Plan.model_validate({**plan_of(way.schedule).stored(), "pruner": {"kind": "none"}, **fields})
@@ -173,7 +179,8 @@ def play(way: Way, limits: Limits, trials: int, seed: int) -> list[Found]:
         proposer, ledger, screen = Proposer(plan, run.folder, ()), Ledger(run, plan), Screen(plan, quiet=True)
         Search(plan, run.folder, workers, proposer, Nowhere(), ledger, screen, lambda: None).run()
     place = {trial: number for number, trial in enumerate(workers.submitted, start=1)}
-    return [Found(seconds, place[trial], accuracy) for seconds, trial, accuracy in workers.ended]
+    found = [ended._replace(trials=place[ended.trials]) for ended in workers.ended]
+    return Game(found, workers.clock)
 
 
 def _in_memory(storage: str | None = None, **rest: Any) -> optuna.Study:  # noqa: ANN401 (passed on)
@@ -190,7 +197,7 @@ class Naive(NamedTuple):
     schedule: str = "restart"
 
 
-def play_naively(way: Naive, limits: Limits, trials: int, seed: int) -> list[Found]:
+def play_naively(way: Naive, limits: Limits, trials: int, seed: int) -> Game:
     """Search as `study.optimize(..., n_trials, n_jobs=2, catch=Exception)` would."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="maximize", sampler=TPESampler(seed=seed), pruner=way.pruner())
@@ -215,7 +222,7 @@ def play_naively(way: Naive, limits: Limits, trials: int, seed: int) -> list[Fou
             trial = live.pop(event.trial)
             state = TrialState.PRUNED if event.stopped else TrialState.COMPLETE
             study.tell(trial, None if event.stopped else workers.ended[-1].accuracy, state=state)
-    return [found._replace(trials=found.trials + 1) for found in workers.ended]
+    return Game([found._replace(trials=found.trials + 1) for found in workers.ended], workers.clock)
 
 
 def _job(trial: optuna.Trial, schedule: str, limits: Limits) -> Job | None:
@@ -289,11 +296,11 @@ VARIANTS = (
 SECTIONS = {"samplers": MAIN, "stopping": STOPPING, "variants": VARIANTS}
 
 
-def _game(way: Way | Naive, limits: Limits, trials: int, seed: int) -> list[Found]:
+def _game(way: Way | Naive, limits: Limits, trials: int, seed: int) -> Game:
     return (play if isinstance(way, Way) else play_naively)(way, limits, trials, seed)
 
 
-def games(ways: Sequence[Way | Naive], limits: Limits, trials: int, seeds: int) -> dict[str, list[list[Found]]]:
+def games(ways: Sequence[Way | Naive], limits: Limits, trials: int, seeds: int) -> dict[str, list[Game]]:
     """Play every way with every seed, on all processors."""
     jobs = [(way, limits, trials, seed) for way in ways for seed in range(seeds)]
     with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:
@@ -301,14 +308,14 @@ def games(ways: Sequence[Way | Naive], limits: Limits, trials: int, seeds: int) 
         return {way.name: list(islice(played, seeds)) for way in ways}
 
 
-def best_of(game: Sequence[Found], trials: int) -> float:
-    """Give the best accuracy among the first trials."""
-    return max((found.accuracy for found in game if found.trials <= trials), default=0.0)
+def best_of(game: Game) -> float:
+    """Give the best accuracy found."""
+    return max((found.accuracy for found in game.found), default=0.0)
 
 
-def first(game: Sequence[Found], accuracy: float) -> Found:
+def first(game: Game, accuracy: float) -> Found:
     """Give the first network that is as good; after infinite time where none is."""
-    return next((found for found in game if found.accuracy >= accuracy), Found(math.inf, 10**9, 0.0))
+    return next((found for found in game.found if found.accuracy >= accuracy), Found(math.inf, 10**9, 0.0))
 
 
 def spread(values: Sequence[float], form: str) -> str:
@@ -346,10 +353,10 @@ def thresholds() -> list[float]:
 def print_section(ways: Sequence[Way | Naive], seeds: int) -> None:
     """Print what the ways find without limits, and when."""
     tops = [f"top {share:.0%} ({accuracy:.2%})" for share, accuracy in zip(TOP, thresholds(), strict=True)]
-    print_head("way", f"best after {BUDGET} trials", f"minutes for {BUDGET}", *tops)
+    print_head("way", f"best of {TRIALS} trials", "minutes for all", *tops)
     for name, played in games(ways, Limits(), TRIALS, seeds).items():
-        best = spread([best_of(game, BUDGET) for game in played], ".2%")
-        minutes = statistics.median(max(f.seconds for f in game if f.trials <= BUDGET) for game in played) / 60
+        best = spread([best_of(game) for game in played], ".2%")
+        minutes = statistics.median(game.seconds for game in played) / 60
         reached = [minutes_and_trials([first(game, accuracy) for game in played]) for accuracy in thresholds()]
         print_row(name, best, f"{minutes:.1f}", *reached)
 
@@ -360,7 +367,7 @@ def print_limits(seeds: int) -> None:
     for most, trials in ((2_000, 12), (8_000, 50), (100_000, 50)):
         inside = [curve.accuracies[-1] for curve in table("restart").values() if curve.parameters <= most]
         played = games(MAIN, Limits(max_parameters=most), trials, seeds).values()
-        found = (spread([best_of(game, trials) for game in each], ".2%") for each in played)
+        found = (spread([best_of(game) for game in each], ".2%") for each in played)
         print_row(f"{most:,}", len(inside), trials, f"{max(inside):.2%}", *found)
 
 
