@@ -56,5 +56,5 @@ def test_alone_optuna_spends_trials_on_what_cannot_be_built() -> None:
 
 def test_a_search_that_never_comes_there_counts_as_longer_than_all_others() -> None:
     reached = [searching.first(Game([Found(60.0, 3, 0.9)], 60.0), accuracy) for accuracy in (0.8, 0.95, 0.95)]
-    assert searching.minutes_and_trials(reached) == "not in 50 (1 of 3 did)"
-    assert searching.minutes_and_trials(reached[:1]) == "1.0 min, 3"
+    assert searching.seconds_and_trials(reached) == "not in 50 (1 of 3 did)"
+    assert searching.seconds_and_trials(reached[:1]) == "60 s, 3"

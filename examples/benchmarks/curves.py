@@ -51,6 +51,7 @@ class Curve(NamedTuple):
         return [right / VALIDATION_IMAGES for right in self.right]
 
 
+@cache
 def plan_of(schedule: str) -> Plan:
     """Give the plan of the small space with one of the schedules."""
     plan = read_plan(PLAN)

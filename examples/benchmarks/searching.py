@@ -11,7 +11,7 @@ import argparse
 import heapq
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from itertools import count, islice
@@ -300,12 +300,12 @@ def _game(way: Way | Naive, limits: Limits, trials: int, seed: int) -> Game:
     return (play if isinstance(way, Way) else play_naively)(way, limits, trials, seed)
 
 
-def games(ways: Sequence[Way | Naive], limits: Limits, trials: int, seeds: int) -> dict[str, list[Game]]:
-    """Play every way with every seed, on all processors."""
+def games(ways: Sequence[Way | Naive], limits: Limits, trials: int, seeds: int) -> Iterator[list[Game]]:
+    """Play every way with every seed, on all processors; give the games of one way after the other."""
     jobs = [(way, limits, trials, seed) for way in ways for seed in range(seeds)]
     with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:
         played = pool.map(_game, *zip(*jobs, strict=True))
-        return {way.name: list(islice(played, seeds)) for way in ways}
+        yield from (list(islice(played, seeds)) for _ in ways)
 
 
 def best_of(game: Game) -> float:
@@ -324,17 +324,17 @@ def spread(values: Sequence[float], form: str) -> str:
     return f"{middle:{form}} ({low:{form}} to {high:{form}})"
 
 
-def minutes_and_trials(reached: Sequence[Found]) -> str:
+def seconds_and_trials(reached: Sequence[Found]) -> str:
     """Write medians; a search that never came there counts as longer than all others."""
     seconds, trials = (statistics.median(values) for values in zip(*(found[:2] for found in reached), strict=True))
     if math.isinf(seconds):
         return f"not in {TRIALS} ({sum(math.isfinite(found.seconds) for found in reached)} of {len(reached)} did)"
-    return f"{seconds / 60:.1f} min, {trials:.0f}"
+    return f"{seconds:.0f} s, {trials:.0f}"
 
 
 def print_row(*cells: object) -> None:
     """Print a row of a Markdown table."""
-    print("| " + " | ".join(str(cell) for cell in cells) + " |")
+    print("| " + " | ".join(str(cell) for cell in cells) + " |", flush=True)
 
 
 def print_head(*cells: str) -> None:
@@ -353,12 +353,12 @@ def thresholds() -> list[float]:
 def print_section(ways: Sequence[Way | Naive], seeds: int) -> None:
     """Print what the ways find without limits, and when."""
     tops = [f"top {share:.0%} ({accuracy:.2%})" for share, accuracy in zip(TOP, thresholds(), strict=True)]
-    print_head("way", f"best of {TRIALS} trials", "minutes for all", *tops)
-    for name, played in games(ways, Limits(), TRIALS, seeds).items():
+    print_head("way", f"best of {TRIALS} trials", "seconds", *tops)
+    for way, played in zip(ways, games(ways, Limits(), TRIALS, seeds), strict=True):
         best = spread([best_of(game) for game in played], ".2%")
-        minutes = statistics.median(game.seconds for game in played) / 60
-        reached = [minutes_and_trials([first(game, accuracy) for game in played]) for accuracy in thresholds()]
-        print_row(name, best, f"{minutes:.1f}", *reached)
+        seconds = statistics.median(game.seconds for game in played)
+        reached = [seconds_and_trials([first(game, accuracy) for game in played]) for accuracy in thresholds()]
+        print_row(way.name, best, f"{seconds:.0f}", *reached)
 
 
 def print_limits(seeds: int) -> None:
@@ -366,7 +366,7 @@ def print_limits(seeds: int) -> None:
     print_head("limit", "candidates", "trials", "best there is", *(way.name for way in MAIN))
     for most, trials in ((2_000, 12), (8_000, 50), (100_000, 50)):
         inside = [curve.accuracies[-1] for curve in table("restart").values() if curve.parameters <= most]
-        played = games(MAIN, Limits(max_parameters=most), trials, seeds).values()
+        played = games(MAIN, Limits(max_parameters=most), trials, seeds)
         found = (spread([best_of(game) for game in each], ".2%") for each in played)
         print_row(f"{most:,}", len(inside), trials, f"{max(inside):.2%}", *found)
 
