@@ -115,11 +115,15 @@ def train_one(schedule: str, candidate: Candidate) -> Curve:
     )
 
 
-def missing(known: frozenset[str]) -> Iterator[tuple[str, Candidate]]:
+def _name(schedule: str, candidate: Candidate) -> tuple[str, str, float]:
+    return schedule, str(candidate.network), candidate.recipe.learning_rate
+
+
+def missing(known: frozenset[tuple[str, str, float]]) -> Iterator[tuple[str, Candidate]]:
     """Give what is not in the table yet, schedule by schedule; by fingerprint, so that any beginning is a sample."""
     for schedule in SCHEDULES:
         found = candidates(plan_of(schedule))
-        yield from ((schedule, found[key]) for key in sorted(found) if key not in known)
+        yield from ((schedule, found[key]) for key in sorted(found) if _name(schedule, found[key]) not in known)
 
 
 def train_all(left: Iterable[tuple[str, Candidate]], workers: int, minutes: float) -> Iterator[Curve]:
@@ -140,7 +144,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=float("inf"))
     options = parser.parse_args()
-    left = missing(frozenset(curve.fingerprint for curve in read_table()))
+    left = missing(frozenset(curve[1:4] for curve in read_table()))
     with TABLE.open("a") as file:
         for number, curve in enumerate(train_all(left, options.workers, options.minutes), start=1):
             print(json.dumps(curve._asdict(), separators=(",", ":")), file=file, flush=True)

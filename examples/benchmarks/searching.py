@@ -34,7 +34,7 @@ from cnnsearch.executors.executor import Executor
 from cnnsearch.history import Run
 from cnnsearch.messages import Done, Epoch, Event, Job
 from cnnsearch.network import Network
-from cnnsearch.plan import Candidate, Limits, Plan
+from cnnsearch.plan import Limits, Plan
 from cnnsearch.recipe import Recipe
 from cnnsearch.record import Record
 from cnnsearch.study import proposer as room
@@ -69,9 +69,9 @@ class Game(NamedTuple):
 
 
 @cache
-def table(schedule: str) -> dict[str, Curve]:
-    """Give the curves of a schedule by fingerprint."""
-    return {curve.fingerprint: curve for curve in read_table() if curve.schedule == schedule}
+def table(schedule: str) -> dict[tuple[str, float], Curve]:
+    """Give the curves of a schedule by network and learning rate: a fingerprint changes with the recipe's fields."""
+    return {(curve.network, curve.learning_rate): curve for curve in read_table() if curve.schedule == schedule}
 
 
 class Workers(Executor):
@@ -102,7 +102,7 @@ class Workers(Executor):
 
     def submit(self, job: Job) -> int:
         """Look the candidate up."""
-        curve = self._table[Candidate(job.network, job.recipe, {}, {}).fingerprint]
+        curve = self._table[str(job.network), job.recipe.learning_rate]
         self._live[job.trial] = job, curve
         self.submitted.append(job.trial)
         self._train(job.trial, 1)
@@ -114,7 +114,7 @@ class Workers(Executor):
 
     def events(self, timeout: float) -> Event | None:
         """Go on to what happens next; a coordinator that does not want to wait takes no time."""
-        if not timeout:
+        if not timeout and self.free:
             return None
         self.clock, _, trial, epoch = heapq.heappop(self._due)
         job, curve = self._live[trial]
@@ -176,17 +176,16 @@ def play(way: Way, limits: Limits, trials: int, seed: int) -> Game:
         patch.object(room, "_sampler", sampler),
     ):
         run = Run(Path(folder), {}, (), "running", 0.0, {}, "")
-        proposer, ledger, screen = Proposer(plan, run.folder, ()), Ledger(run, plan), Screen(plan, quiet=True)
+        proposer, ledger, screen = Proposer(plan, run.folder, (), {}), Ledger(run, plan), Screen(plan, quiet=True)
         Search(plan, run.folder, workers, proposer, Nowhere(), ledger, screen, lambda: None).run()
     place = {trial: number for number, trial in enumerate(workers.submitted, start=1)}
     found = [ended._replace(trials=place[ended.trials]) for ended in workers.ended]
     return Game(found, workers.clock)
 
 
-def _in_memory(storage: str | None = None, **rest: Any) -> optuna.Study:  # noqa: ANN401 (passed on)
+def _in_memory(storage: object = None, **rest: Any) -> optuna.Study:  # noqa: ANN401 (passed on)
     # To make the tables of a database takes longer than all the rest.
-    _ = storage
-    return _create_study(**rest)
+    return _create_study(storage=None if isinstance(storage, str) else storage, **rest)
 
 
 class Naive(NamedTuple):
