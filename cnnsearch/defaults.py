@@ -19,15 +19,22 @@ _MNIST: Plain = {
     "space": {
         "blocks": [
             {"conv": _conv([8, 16], [3, 5]), "maxpool": _POOL},
-            {"repeat": {"int": [0, 2]}, "block": {"conv": _conv([16, 24, 32], [3, 5])}},
+            {"repeat": {"int": [1, 2]}, "block": {"conv": _conv([16, 24, 32], [3])}},
             {"conv": _conv([24, 32, 48], [3]), "maxpool": _POOL},
             {"repeat": {"int": [1, 2]}, "block": {"conv": _conv([32, 48, 64], [3])}},
         ],
         "head": {"pool": {"choice": ["average", "max"]}, "hidden": {"choice": [[], [64]]}},
     },
-    "recipe": {"epochs": 5, "learning_rate": {"float": [0.005, 0.03], "log": True}, "restarts": [1]},
+    "recipe": {
+        "epochs": 4,
+        "first_epoch_share": 0.16,
+        "batch_size": 64,
+        "optimizer": "muon",
+        "learning_rate": 0.015,
+        "restarts": [1],
+    },
     "limits": {"max_macs": 3_000_000},
-    "pruner": {"kind": "halving", "rungs": [1], "keep": 0.15},
+    "pruner": {"kind": "successive", "rungs": [1], "keep": 0.08},
 }
 
 _DIGITS: Plain = {

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from cnnsearch.module import Branches
 from cnnsearch.native import library
@@ -60,7 +61,8 @@ class _Norm(nn.Module):
         super().__init__()
         self.norm, self.relu, self.pool = norm, relu, pool
         self._simple = bool(
-            norm.affine and norm.track_running_stats and norm.momentum is not None
+            norm.affine and norm.weight.dtype == torch.float32
+            and norm.track_running_stats and norm.momentum is not None
             and not (pool and (pool.return_indices or _taps(pool) > MOST_TAPS))
         )  # fmt: skip
 
@@ -114,11 +116,12 @@ class _Function(torch.autograd.Function):
         return y_NCHW
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 (torch's own)
         x_NCHW, mean_C, inverse_C, scale_C, shift_C, peak_NCHW, tap_NCHW = ctx.saved_tensors
         channels = len(mean_C)
         grad_y_NCHW = grad_outputs[0].contiguous(memory_format=torch.channels_last)
-        sum_C, product_C = torch.empty(channels), torch.empty(channels)
+        sum_C, product_C = torch.empty_like(mean_C), torch.empty_like(mean_C)
         numbers = grad_y_NCHW.numel()
         _call("sums", grad_y_NCHW, peak_NCHW, numbers, channels, scale_C, shift_C, mean_C, ctx.relu, sum_C, product_C)
         pixels = x_NCHW.numel() // channels if ctx.batch else float("inf")  # a fixed mean depends on no pixel
@@ -141,7 +144,7 @@ def _moments(x_NCHW: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     if not norm.training:
         return running_mean_C, running_var_C
     channels = len(running_mean_C)
-    mean_C, var_C = torch.empty(channels), torch.empty(channels)
+    mean_C, var_C = torch.empty_like(running_mean_C), torch.empty_like(running_var_C)
     _call("moments", x_NCHW, x_NCHW.numel(), channels, running_mean_C, mean_C, var_C)
     pixels = x_NCHW.numel() // channels
     assert norm.momentum is not None

@@ -2,7 +2,7 @@
 
 Each kernel is seen as a matrix, one row a channel that it makes, and its averaged gradient is replaced by the nearest
 matrix whose rows (or columns) stand at right angles and have length 1: no direction is learned slowly for having a
-small gradient. In short trainings that is worth much; the figures are in examples/benchmarks/README.md.
+small gradient. What that is worth in short trainings: `examples/benchmarks/optimizers.py`.
 
 torch.optim.Muon takes matrices only and computes in bf16, which is slow on CPUs that have no instructions for it.
 """
@@ -37,7 +37,9 @@ class Muon(Optimizer):
                 self._step(kernel, kernel.grad)
 
     def _step(self, kernel: Tensor, gradient: Tensor) -> None:
-        average = self._averages.setdefault(kernel, torch.zeros_like(kernel)).lerp_(gradient, 1 - self._momentum)
+        if kernel not in self._averages:
+            self._averages[kernel] = torch.zeros_like(kernel)
+        average = self._averages[kernel].lerp_(gradient, 1 - self._momentum)
         ahead = gradient.lerp(average, self._momentum)
         matrix_OI = orthogonal(ahead.flatten(start_dim=1))
         rows, columns = matrix_OI.shape
@@ -47,7 +49,10 @@ class Muon(Optimizer):
 
 
 def orthogonal(matrix_OI: Tensor) -> Tensor:
-    """Return nearly the closest matrix whose singular values are all 1 (Newton-Schulz, five odd powers a round)."""
+    """Return nearly the closest matrix whose singular values are all 1.
+
+    By Newton and Schulz's iteration, with an odd polynomial of degree five.
+    """
     wide = len(matrix_OI) <= matrix_OI.shape[1]
     x = matrix_OI if wide else matrix_OI.T
     x = x / (x.norm() + TINY)

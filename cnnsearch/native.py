@@ -1,7 +1,8 @@
 """How does our C++ get compiled and loaded? Once a machine, by its own compiler; without one only speed is lost.
 
-`norm.cpp` is compiled for this very CPU at the first training, which takes a few seconds, and kept in the platform's
-cache folder. A library shipped ready-made would have to be built for every system, and for the oldest CPU of each.
+`norm.cpp` is compiled for this very CPU by the first workers that train, which takes them some seconds, and kept in the
+platform's cache folder. A library shipped ready-made would have to be built for every system, and for the oldest CPU of
+each.
 """
 
 import ctypes
@@ -29,8 +30,12 @@ def library() -> ctypes.CDLL | None:
 
     `CNNSEARCH_NATIVE=0` asks for None. What the compiler had to say goes to standard error.
     """
-    compiler = shutil.which(os.environ.get("CXX", "c++"))
-    if os.environ.get("CNNSEARCH_NATIVE") == "0" or compiler is None:
+    if os.environ.get("CNNSEARCH_NATIVE") == "0":
+        return None
+    wanted = os.environ.get("CXX", "c++")
+    compiler = shutil.which(wanted)
+    if compiler is None:
+        print(f"training without compiled layers: no C++ compiler {wanted!r} here", file=sys.stderr)  # noqa: T201
         return None
     try:
         return _load(compiler)

@@ -28,6 +28,7 @@ inline void store(float &place, float value) { place = value; }
 inline void store(bf16 &place, float value) {
     uint32_t bits;
     std::memcpy(&bits, &value, 4);
+    if (value != value) bits = 0x7fc00000;  // some NaN would be rounded to 0
     place.bits = uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);  // to the nearest, ties to even
 }
 
@@ -205,7 +206,7 @@ void apply_pooled(const T *__restrict x, T *__restrict y, T *__restrict peak, ui
                     for (int32_t index = 0; index < taps.count; ++index) {
                         const typename L::Floats value = L::load(x + taps.place[index] + channel);
                         const typename L::Floats result = factor * value + offset;
-                        const auto loses = result <= best;  // so written, NaN wins
+                        const auto loses = (result <= best) | (best != best);  // so written, the first NaN stays
                         best = loses ? best : result;
                         at = loses ? at : value;
                         winner = loses ? winner : typename L::Ints{} + taps.number[index];

@@ -75,9 +75,11 @@ class Sgd(Optimizer):
             weights, gradients = _with_gradients(group)
             for weight, gradient in zip(weights, gradients, strict=True):
                 first = weight not in self._averages
-                average = self._averages.setdefault(weight, torch.zeros_like(weight))
+                if first:
+                    self._averages[weight] = torch.zeros_like(weight)
+                average = [self._averages[weight]] if self._momentum else []
                 torch._fused_sgd_(
-                    [weight], [gradient], [average] if self._momentum else [], weight_decay=group.weight_decay,
+                    [weight], [gradient], average, weight_decay=group.weight_decay,
                     momentum=self._momentum, lr=self._rate, dampening=0.0, nesterov=self._momentum > 0,
                     maximize=False, is_first_step=first,
                 )  # fmt: skip

@@ -93,8 +93,10 @@ class Sampler(Word):
 class Pruner(Word):
     """When a trial is stopped early."""
 
-    kind: Literal["halving", "median", "none"] = "halving"
-    """Asynchronous successive halving (Li et al. 2020), stop below the median, or never."""
+    kind: Literal["halving", "successive", "median", "none"] = "halving"
+    """Halving decides at once (asynchronous successive halving, Li et al. 2020); successive halving (Jamieson and
+    Talwalkar 2016) once all trials of the budget have been at the rung, where they wait; median stops what is below
+    it; none stops nothing."""
     rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_tuple)] = (1,)
     """Epochs after which a trial may be stopped."""
     keep: Annotated[float, Field(gt=0, le=1)] = 0.25

@@ -128,6 +128,30 @@ def test_what_is_no_number_stays_none(pool: nn.Module | None) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Using padding=.same. with even kernel")
+@pytest.mark.parametrize("tap", range(4))
+def test_what_is_no_number_stays_none_where_the_norm_is_fixed(tap: int) -> None:
+    maps_NCHW = maps(1, 4, 2, 2).detach()
+    maps_NCHW[0, 1, tap // 2, tap % 2] = float("nan")
+    with torch.inference_mode():
+        y_NCHW = fused(nn.Sequential(norm(4), nn.MaxPool2d(2))).eval()(maps_NCHW)
+    assert y_NCHW.flatten().isnan().tolist() == [False, True, False, False]
+
+
+def test_what_is_no_number_stays_none_in_bf16() -> None:
+    bits = torch.tensor([0x7FFFFFFF, -1, 0x7FC00000, 0x7F800001], dtype=torch.int64).to(torch.int32)
+    maps_NCHW = bits.view(torch.float32).to(torch.bfloat16).view(1, 4, 1, 1).to(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        y_NCHW = fused(nn.Sequential(norm(4))).eval()(maps_NCHW)
+    assert y_NCHW.isnan().all()
+
+
+def test_a_second_derivative_is_refused() -> None:
+    maps_NCHW = maps(2, 4, 3, 3)
+    (first,) = torch.autograd.grad(fused(nn.Sequential(norm(4)))(maps_NCHW).sum(), maps_NCHW, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.sum().backward()
+
+
 @examples(60)
 @given(network=networks(*KINDS.values()), training=st.booleans())
 def test_a_network_of_any_kind_of_block_computes_the_same(*, network: Network, training: bool) -> None:

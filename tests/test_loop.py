@@ -519,3 +519,86 @@ def test_what_an_attempt_that_died_told_is_forgotten_when_the_next_tells_less(tm
 def test_a_rung_at_the_last_epoch_is_none(tmp_path: Path) -> None:
     _, executor = search(plan(tmp_path, **FOUR_EPOCHS, budget={"trials": 1}, pruner={"rungs": [1, 3, 4, 9]}))
     assert [job.rungs for job in executor.jobs] == [(1, 3)]
+
+
+# Successive halving
+
+WAVES: dict[str, Any] = {"pruner": {"kind": "successive", "rungs": [1], "keep": 0.4, "startup": 0}}
+
+
+def rung_scores(run: Run) -> dict[int, float]:
+    return {trial.number: trial.epochs[0].validation_accuracy for trial in run.trials}
+
+
+@given(st.integers(1, 8), st.integers(1, 3), st.integers(0, 100))
+@settings(max_examples=15)
+def test_successive_halving_lets_the_best_go_on_when_all_are_there(trials: int, slots: int, seed: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = plan(Path(folder), budget={"trials": trials}, seed=seed, **WAVES)
+        run, executor = search(wanted, learn, slots)
+        told = lines(wanted)
+    scores = rung_scores(run)
+    goes_on = set(sorted(scores, key=lambda trial: (-scores[trial], trial))[: max(1, int(trials * 0.4))])
+    assert {trial.number for trial in run.trials if trial.state == "complete"} == goes_on
+    assert run.count("stopped") == trials - len(goes_on)
+    assert [job.rungs for job in executor.jobs] == [(1,)] * trials + [()] * len(goes_on)
+    assert [line["event"] for line in told if line["event"] in {"asked", "finished"}][:trials] == ["asked"] * trials
+
+
+def test_a_study_that_was_cut_while_trials_wait_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    whole, _ = search(plan(tmp_path / "whole", budget={"trials": 6}, **WAVES))
+    cut = plan(tmp_path / "cut", budget={"trials": 6}, **WAVES)
+    with pytest.raises(KeyboardInterrupt):
+        search(cut, in_turn(learn, learn, learn, learn, interrupt))
+    assert states(history.read(cut.folder)) == ["running"] * 5
+    with pytest.raises(KeyboardInterrupt):  # the second time while the best train on
+        search(cut, in_turn(learn, learn, interrupt))
+    again, executor = search(cut)
+    assert [(t.asked, t.state, t.score) for t in again.trials] == [(t.asked, t.state, t.score) for t in whole.trials]
+    assert len(executor.jobs) == 2
+
+
+@pytest.mark.parametrize("rungs", [[2], [], [1, 2]])
+def test_trials_that_died_before_a_rung_or_between_two_are_trained_again(tmp_path: Path, rungs: list[int]) -> None:
+    fields = {"recipe": {**SIX_NETWORKS["recipe"], "epochs": 3}, "pruner": {**WAVES["pruner"], "rungs": rungs}}
+    wanted = plan(tmp_path, budget={"trials": 4}, **fields)
+    with pytest.raises(KeyboardInterrupt):
+        search(wanted, in_turn(learn, interrupt))
+    run, _ = search(wanted)
+    assert run.count("complete", "stopped") == 4
+    assert run.count("complete") == (1 if rungs else 4)
+
+
+def test_five_bugs_judge_nobody_who_waits(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, budget={"trials": 9}, **WAVES)
+    run, _ = search(wanted, in_turn(learn, *[fail("bug", "KeyError: 'channels'")] * 5))
+    assert run.state == "failed"
+    assert states(run) == ["running", *["failed"] * 5]
+
+
+def test_more_trials_are_compared_with_all_that_came_before(tmp_path: Path) -> None:
+    first, _ = search(plan(tmp_path, budget={"trials": 4}, name="grows", **WAVES))
+    more, executor = search(plan(tmp_path, budget={"trials": 10}, name="grows", **WAVES))
+    assert more.trials[:4] == first.trials
+    scores = rung_scores(more)
+    best = sorted(scores, key=lambda trial: (-scores[trial], trial))[:4]
+    assert {job.trial for job in executor.jobs if not job.rungs} == {trial for trial in best if trial >= 4}
+
+
+def test_a_trial_that_waits_is_trained_by_nobody_and_known_to_the_sampler(tmp_path: Path) -> None:
+    run, executor = search(plan(tmp_path, budget={"trials": 12}, sampler={"startup": 2}, **WAVES))
+    same, _ = search(plan(tmp_path / "halving", budget={"trials": 12}, sampler={"startup": 2}))
+    assert [trial.asked for trial in run.trials[:3]] == [trial.asked for trial in same.trials[:3]]
+    assert max(trial.attempts for trial in run.trials) == 2
+    assert executor.free == 1
+
+
+def test_half_of_the_minutes_is_for_those_that_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 10_000, 2))
+    monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(clock)))
+    run, executor = search(plan(tmp_path, budget={"trials": 1000, "minutes": 10}, **WAVES))
+    assert run.count("complete") >= 1
+    assert [bool(job.rungs) for job in executor.jobs] == sorted(
+        [bool(job.rungs) for job in executor.jobs], reverse=True
+    )
+    assert "running" not in states(run)

@@ -29,9 +29,10 @@ def compiler(folder: Path, script: str) -> str:
     return str(path)
 
 
-def test_without_a_compiler_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_compiler_there_is_none(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert native.library() is None
+    assert capfd.readouterr().err == "training without compiled layers: no C++ compiler 'no-such-compiler' here\n"
 
 
 def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -180,6 +180,15 @@ def test_training_is_what_a_textbook_writes(digits: DataSet, recipe: Recipe) -> 
     assert trained(digits, recipe) == weights(plain)
 
 
+def test_muon_is_replayed_exactly(digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe(epochs=2, batch_size=64, optimizer="muon")
+    plain = trained(digits, recipe)
+    monkeypatch.setitem(replay.RECORDERS, "cpu", Tape)
+    monkeypatch.setattr(Tape, "played", 0)
+    assert trained(digits, recipe) == plain
+    assert Tape.played > 0
+
+
 @pytest.mark.usefixtures("tape")
 @pytest.mark.parametrize("recipe", RECIPES, ids=str)
 def test_replayed_steps_train_exactly_as_steps_that_are_done(digits: DataSet, recipe: Recipe) -> None:

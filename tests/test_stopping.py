@@ -10,7 +10,10 @@ from cnnsearch.study.stopping import goes_on
 
 SCORES = st.lists(st.floats(0, 1), max_size=30)
 PRUNERS = st.builds(
-    Pruner, kind=st.sampled_from(["halving", "median", "none"]), keep=st.floats(0.01, 1), startup=st.integers(0, 10)
+    Pruner,
+    kind=st.sampled_from(["halving", "successive", "median", "none"]),
+    keep=st.floats(0.01, 1),
+    startup=st.integers(0, 10),
 )
 
 

@@ -27,7 +27,7 @@ from cnnsearch.study.ledger import Best, Ledger, Need
 from cnnsearch.study.outcome import OUT_OF_MEMORY, Outcome
 from cnnsearch.study.proposer import Proposer, seed_of
 from cnnsearch.study.screen import Screen
-from cnnsearch.study.stopping import goes_on
+from cnnsearch.study.stopping import best_share, goes_on
 
 MOST_ASKS_IN_VAIN = 1_000
 ASKS_TO_MENTION = 100
@@ -45,6 +45,8 @@ class Live(NamedTuple):
     attempts: int
     deaths: int
     since: float
+    passed: int = 0
+    """The last rung that it passed; it is trained from the beginning again, and stops at no rung up to that one."""
 
 
 class Search:
@@ -58,9 +60,13 @@ class Search:
         self.record, self.ledger, self.screen, self.save = record, ledger, screen, save
         self.live: dict[int, Live] = {}
         self.waiting: list[Live] = []
+        self.resting: dict[int, tuple[Live, float]] = {}
+        """By trial what waits at a rung for the others, and the seconds that it took to get there."""
         self.echoes: dict[int, list[tuple[int, Candidate]]] = {}
         """By trial the later ones that drew the same while it was still in training."""
-        self.deadline = time.monotonic() + 60 * plan.budget.minutes if plan.budget.minutes else None
+        seconds = 60 * plan.budget.minutes if plan.budget.minutes else float("inf")
+        self.deadline = time.monotonic() + seconds
+        self.half_time = time.monotonic() + seconds / 2
         self.asked_in_vain = ledger.asked_in_vain
         self.bugs_in_a_row = 0
         self.all_candidates = count_candidates(plan.searched, plan.recipe_tree)
@@ -68,10 +74,10 @@ class Search:
     def run(self) -> CloseState:
         """Search until the budget is spent, or nothing is left to try; say which."""
         self._take_up()
-        while (end := self._end()) is None or self.live:
+        while (end := self._end()) is None or self.live or (end != "failed" and self._wake()):
             if end == "failed" or self._is_late():
                 break
-            is_idle = end is not None or not self._feed()
+            is_idle = (end is not None and not self.waiting) or not self._feed()
             event = self._next_event(is_idle=is_idle)
             if event:
                 self._hear(event)
@@ -99,8 +105,12 @@ class Search:
             candidate = Candidate(trial.network, trial.recipe, trial.asked, trial.built)
             if trial.deaths >= MOST_DEATHS:  # the study was killed before it could say so
                 self._finish(trial.number, candidate, "failed", f"worker died: {trial.deaths} workers did")
+                continue
+            live = Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0)
+            if self.plan.pruner.kind == "successive" and self._rung(live):
+                self._rest(live, sum(epoch.seconds for epoch in trial.epochs))
             else:
-                self._place(Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0))
+                self._place(live)
 
     def _end(self) -> CloseState | None:
         """Say why nothing more is asked; None while something is."""
@@ -108,14 +118,16 @@ class Search:
             return "failed"
         if self.waiting:
             return None
-        if self.ledger.counted + len(self.live) >= self.plan.budget.trials:
+        if self.ledger.counted + len(self.live) + len(self.resting) >= self.plan.budget.trials:
             return "complete"
+        if self.resting and time.monotonic() > self.half_time:
+            return "complete"  # the other half of the minutes is for those that go on
         if self.all_candidates is not None and len(self.ledger.drawn) >= self.all_candidates:
             return "exhausted"
         return "no_new_candidate" if self.asked_in_vain >= MOST_ASKS_IN_VAIN else None
 
     def _is_late(self) -> bool:
-        return self.deadline is not None and time.monotonic() > self.deadline
+        return time.monotonic() > self.deadline
 
     def _feed(self) -> bool:
         """Give a free slot what waits, and ask for the next candidate; say whether there was anything to do."""
@@ -230,7 +242,7 @@ class Search:
             network=live.candidate.network,
             recipe=live.candidate.recipe,
             seed=seed_of(self.plan.seed, live.trial, "training"),
-            rungs=_rungs(self.plan, live.candidate),
+            rungs=tuple(rung for rung in _rungs(self.plan, live.candidate) if rung > live.passed),
             weights=str(weights_of(self.folder, live.trial)),
         )
         self.live[live.trial] = live
@@ -253,10 +265,11 @@ class Search:
         self.ledger.forget_epochs(epoch.trial, epoch.epoch)
         others = self.ledger.rungs[epoch.epoch]
         score = epoch.validation_accuracy
-        candidate = self.live[epoch.trial].candidate
-        if epoch.epoch in _rungs(self.plan, candidate):  # answered before anything else: the worker waits
-            answer = self.executor.go if goes_on(self.plan.pruner, score, others.values()) else self.executor.stop
-            answer(epoch.trial)
+        candidate, passed = self.live[epoch.trial].candidate, self.live[epoch.trial].passed
+        if epoch.epoch in _rungs(self.plan, candidate) and epoch.epoch > passed:  # first of all: the worker waits
+            rests = self.plan.pruner.kind == "successive"
+            goes = not rests and goes_on(self.plan.pruner, score, others.values())
+            (self.executor.go if goes else self.executor.stop)(epoch.trial)
         others[epoch.trial] = score
         self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))
         self.screen.epoch(epoch, candidate)
@@ -266,11 +279,45 @@ class Search:
         self.bugs_in_a_row = 0
         accuracies = self._accuracies(done.trial)
         last = max(accuracies)
-        if done.stopped:
-            reason = f"stopped after epoch {last} of {live.candidate.recipe.epochs}"
-            self._finish(done.trial, live.candidate, "stopped", reason, since=live.since)
+        if done.stopped and self.plan.pruner.kind == "successive":
+            self._rest(live, time.monotonic() - live.since)
+        elif done.stopped:
+            self._stop(live)
         else:
             self._finish(done.trial, live.candidate, "complete", score=accuracies[last], since=live.since)
+
+    def _stop(self, live: Live) -> None:
+        reason = f"stopped after epoch {max(self._accuracies(live.trial))} of {live.candidate.recipe.epochs}"
+        self._finish(live.trial, live.candidate, "stopped", reason, since=live.since)
+
+    def _rest(self, live: Live, seconds: float) -> None:
+        """Let a trial wait at its rung until all are there; the sampler learns how far it came."""
+        self.resting[live.trial] = live, seconds
+        outcome = self._outcome(live.trial, live.candidate, "stopped")
+        self.proposer.rest(outcome)
+        self.screen.rests(outcome, live.candidate, self.ledger.counted + len(self.resting))
+
+    def _wake(self) -> bool:
+        """Let the best of those that wait at a rung go on, and stop the others; False when none waits.
+
+        Compared are all scores ever seen at the rung, so that it does not matter when a study was cut and resumed.
+        """
+        if self._is_late():
+            return False
+        resting, self.resting = self.resting, {}
+        for live, seconds in resting.values():
+            rung = self._rung(live)
+            if live.trial in best_share(self.plan.pruner, self.ledger.rungs[rung]):
+                self.waiting.append(live._replace(passed=rung))
+            else:
+                self._stop(live._replace(since=time.monotonic() - seconds))
+        self.waiting.sort(key=lambda live: self.ledger.rungs[live.passed].get(live.trial, 0.0), reverse=True)
+        return bool(resting)
+
+    def _rung(self, live: Live) -> int:
+        """Name the last rung that a trial came to; 0 for none."""
+        reached = [rung for rung in _rungs(self.plan, live.candidate) if live.trial in self.ledger.rungs[rung]]
+        return max(reached, default=0)
 
     def _hear_failed(self, failed: Failed) -> None:
         live = self.live.pop(failed.trial)
@@ -310,8 +357,7 @@ class Search:
         self.record.append(Finished(trial=number, state=state, reason=reason, score=score, seconds=seconds))
         if self._end() is None and not self._is_late():
             self._submit_waiting()  # before all else: a worker waits
-        excess = self.plan.limits.excess(candidate.network.cost)
-        outcome = Outcome(number, candidate.asked, state, reason, score, self._accuracies(number), excess)
+        outcome = self._outcome(number, candidate, state, reason, score)
         self.ledger.states[state] += 1
         self.ledger.outcomes[number] = outcome
         self._keep_best(outcome, candidate.network)
@@ -320,6 +366,12 @@ class Search:
         self.proposer.tell(outcome)
         for echo, drawn in self.echoes.pop(number, ()):
             self._repeat(echo, drawn, outcome)
+
+    def _outcome(
+        self, number: int, candidate: Candidate, state: FinalState, reason: str = "", score: float | None = None
+    ) -> Outcome:
+        excess = self.plan.limits.excess(candidate.network.cost)
+        return Outcome(number, candidate.asked, state, reason, score, self._accuracies(number), excess)
 
     def _keep_best(self, outcome: Outcome, network: Network) -> None:
         if outcome.score is None:

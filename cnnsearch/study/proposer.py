@@ -2,8 +2,9 @@
 
 The record is the truth. The sampler asks and learns in memory, from a study rebuilt from the record; each finished
 trial is added whole to the storage, for other tools to look at. Asked through a SQLite storage, every parameter was a
-transaction of its own, and a candidate of 20 parameters took as long as 20 of them. To add one whole takes 30 ms, twice
-as long as to propose one: it is done while nothing waits, and what a killed study did not come to, the next one does.
+transaction of its own, and a candidate of 20 parameters took as long as 20 of them. To add one whole takes about as
+long as to propose one (examples/benchmarks/README.md): it is done while nothing waits, and what a killed study did not
+come to, the next one does.
 
 - Every hole is asked in every trial under its name, as an option's index, so that all trials share all parameters.
 - Diverged, out of memory, over a limit: PRUNED with a constraint above 0, which TPE ranks behind everything feasible.
@@ -73,6 +74,7 @@ class Proposer:
         self._url = make_url(plan.storage) if plan.storage else own
         self._live: dict[int, optuna.Trial] = {}
         self._unstored: deque[Outcome] = deque()
+        self._resting: set[int] = set()
         with _reaching(self._url):
             self._stored = optuna.create_study(
                 storage=self._url.render_as_string(hide_password=False),
@@ -103,8 +105,15 @@ class Proposer:
 
     def tell(self, outcome: Outcome) -> None:
         """Tell how a candidate ended."""
-        self._learn(outcome)
+        if outcome.trial not in self._resting:
+            self._learn(outcome)
         self._unstored.append(outcome)
+
+    def rest(self, outcome: Outcome) -> None:
+        """Tell how far a candidate came that waits at a rung; its end, told later, then teaches nothing more."""
+        if outcome.trial not in self._resting:
+            self._learn(outcome)
+        self._resting.add(outcome.trial)
 
     def store(self) -> bool:
         """Add one trial to the storage that it lacks; False when it lacks none."""

@@ -58,6 +58,14 @@ class Screen:
         if self._bar is not None:
             self._progress.update(self._bar, completed=ledger.counted, state=self._state(ledger))
 
+    def rests(self, outcome: Outcome, candidate: Candidate, so_far: int) -> None:
+        """Print a line for a trial that waits at a rung, and move the bar."""
+        if self._bar is not None:
+            self._progress.update(self._bar, completed=so_far)
+        reached = max(outcome.accuracies.values())
+        network = f"{candidate.network.cost.parameters:,} parameters: {candidate.network}"
+        self.say(f"[{so_far}/{self._budget}] trial {outcome.trial}: {reached:.2%}, waits for the others; {network}")
+
     def finished(self, outcome: Outcome, candidate: Candidate, ledger: Ledger) -> None:
         """Print a line for a trial that was trained, and move the bar."""
         self.counted(ledger)

@@ -3,7 +3,7 @@
     CNNSEARCH_DATA=FOLDER python examples/benchmarks/first_batch.py --times 5
 
 Starts `python -m cnnsearch.study` with this file as a module to import (`--import`), which every worker does after
-torch; there it has torch's optimizers write down when their first step ends. The study is then ended. The other times
+torch; there it has the optimizer write down when its first step ends. The study is then ended. The other times
 are the record's. Each study is a new run; from the second one on the system has all files in its memory.
 """
 
@@ -23,18 +23,19 @@ PATIENCE = 120.0  # seconds
 
 def mark_first_step(folder: Path) -> None:
     """Write down when this worker came here, and when its first step ended."""
-    from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
+    from cnnsearch.muon import Muon  # the last to step in a step of the default plan
 
     (folder / f"worker {os.getpid()}").write_text(str(time.time()))
+    step = Muon.step
 
-    def mark(optimizer: Optimizer, arguments: object, options: object) -> None:
-        _ = optimizer, arguments, options
-        path = folder / f"batch {os.getpid()}"
-        if not path.exists():
-            path.with_suffix(".new").write_text(str(time.time()))
-            path.with_suffix(".new").rename(path)
+    def first_step(optimizer: Muon) -> None:
+        step(optimizer)
+        path = folder / f"batch {os.getpid()}.new"
+        path.write_text(str(time.time()))
+        path.rename(path.with_suffix(""))
+        Muon.step = step
 
-    register_optimizer_step_post_hook(mark)
+    Muon.step = first_step
 
 
 def measure(folder: Path) -> dict[str, float]:

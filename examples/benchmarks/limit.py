@@ -53,7 +53,7 @@ KNOWN = (
     ("images", r"aten::(affine_grid|grid_sampler)"),
     ("head, loss", r"aten::(adaptive_|linear|flatten|cross_entropy|nll_loss|_?log_softmax)"),
     ("convolution", r": ToCopyBackward\d"),  # where training is in bf16: of weights and maps
-    ("optimizer", r"Optimizer\.|AccumulateGrad"),
+    ("optimizer", r"aten::_(fused_adamw|fused_sgd|foreach_add)_$|AccumulateGrad"),
     ("head, loss", r"^autograd::engine::evaluate_function: \w+Backward\d"),  # of plain arithmetic: only the loss has it
 )
 IMAGES = re.compile(

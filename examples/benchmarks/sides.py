@@ -101,7 +101,9 @@ def run_cnnsearch(
     side: Side, options: argparse.Namespace, networks: list[Network] | None, trials: int, folder: Path
 ) -> Outcome:
     """Write a plan, search by it, and read the run."""
-    recipe: dict[str, Any] = {"epochs": options.epochs, "batch_size": BATCH, "learning_rate": 0.01, "restarts": []}
+    recipe: dict[str, Any] = {
+        "epochs": options.epochs, "batch_size": BATCH, "optimizer": "adamw", "learning_rate": 0.01, "restarts": [],
+    }  # fmt: skip
     if options.no_augmentation:
         recipe["augmentation"] = None
     plan: dict[str, Any] = {"recipe": recipe, "pruner": {"kind": "none"}, "budget": {"trials": trials}}

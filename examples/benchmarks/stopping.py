@@ -18,6 +18,7 @@ from typing import NamedTuple
 TABLE = Path(__file__).with_name("stopping.jsonl")
 SCHEDULES = {"one schedule": (), "restart after 1": (1,)}
 EPOCHS = 6
+RECIPE = {"epochs": EPOCHS, "batch_size": 64, "optimizer": "adamw", "first_epoch_share": 1.0}
 IMAGES = 5_504  # a tenth of the training images, in batches of 64: as many steps as 11,000 in batches of 128
 ORDERS = 1_000
 
@@ -55,7 +56,7 @@ def train_candidates(count: int) -> None:
             if number in known[name]:
                 continue
             seed = 1000 * number + len(restarts)
-            recipe = candidate.recipe.model_copy(update={"epochs": EPOCHS, "batch_size": 64, "restarts": restarts})
+            recipe = candidate.recipe.model_copy(update={**RECIPE, "restarts": restarts})
             torch.manual_seed(seed)
             epochs = list(train(build(candidate.network), data, recipe, seed))
             curve = Curve([epoch.validation_accuracy for epoch in epochs], [epoch.seconds for epoch in epochs])
