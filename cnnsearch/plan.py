@@ -78,7 +78,8 @@ class Budget(Word):
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 50
     """Trained candidates (complete, stopped and failed), over all invocations."""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Minutes of this invocation; null for no end but the trials."""
+    """Minutes of this invocation, of which the second half is for the best of those that wait at a rung; null for no
+    end but the trials."""
 
 
 class Sampler(Word):
@@ -94,13 +95,13 @@ class Pruner(Word):
     """When a trial is stopped early."""
 
     kind: Literal["halving", "successive", "median", "none"] = "halving"
-    """Halving decides at once (asynchronous successive halving, Li et al. 2020); successive halving (Jamieson and
-    Talwalkar 2016) once all trials of the budget have been at the rung, where they wait; median stops what is below
-    it; none stops nothing."""
+    """Halving decides at once (asynchronous successive halving, Li et al. 2020); successive (Jamieson and Talwalkar
+    2016) when all trials of the budget were at the rung, and trains the best from the beginning again; median stops
+    what is below it; none stops nothing."""
     rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_tuple)] = (1,)
     """Epochs after which a trial may be stopped."""
     keep: Annotated[float, Field(gt=0, le=1)] = 0.25
-    """Share of the scores seen at a rung that halving lets go on."""
+    """Share of the scores seen at a rung that halving, of either kind, lets go on."""
     startup: Annotated[int, Field(ge=0)] = 4
     """Scores at a rung before anything is stopped there."""
 
