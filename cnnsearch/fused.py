@@ -117,7 +117,10 @@ class _Function(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 (torch's own)
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride] (as torch documents it)
+        ctx: Any,  # noqa: ANN401 (torch's own)
+        *grad_outputs: Tensor,
+    ) -> tuple[Tensor | None, ...]:
         x_NCHW, mean_C, inverse_C, scale_C, shift_C, peak_NCHW, tap_NCHW = ctx.saved_tensors
         channels = len(mean_C)
         grad_y_NCHW = grad_outputs[0].contiguous(memory_format=torch.channels_last)

@@ -12,7 +12,7 @@ HEAVY = ("torch", "torchvision", "optuna", "plotly", "sklearn", "rich")
 
 def python(arguments: Sequence[str], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run Python in a folder; nothing of this machine's state is read or written, and a command that hangs fails."""
-    state = {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), **environment}
+    state = {"HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"), "CNNSEARCH_NATIVE": "0", **environment}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,

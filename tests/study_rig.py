@@ -184,9 +184,17 @@ def lines(plan: Plan) -> list[dict[str, Any]]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Keep what a study remembers of this machine, and the data sets of whoever runs the tests, out of it."""
+    """Keep what a study remembers of this machine, and the data sets of whoever runs the tests, out of it.
+
+    Its cache being empty, each worker would compile its layers anew: they do without.
+    """
     kept = {name: value for name, value in os.environ.items() if name != "CNNSEARCH_DATA"}
-    return {**kept, "XDG_STATE_HOME": str(folder / "state"), "XDG_CACHE_HOME": str(folder / "cache")}
+    return {
+        **kept,
+        "CNNSEARCH_NATIVE": "0",
+        "XDG_STATE_HOME": str(folder / "state"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+    }
 
 
 def start(folder: Path, *flags: str, command: tuple[str, ...] = STUDY) -> subprocess.Popen[str]:

@@ -147,7 +147,9 @@ def test_what_is_no_number_stays_none_in_bf16() -> None:
 
 def test_a_second_derivative_is_refused() -> None:
     maps_NCHW = maps(2, 4, 3, 3)
-    (first,) = torch.autograd.grad(fused(nn.Sequential(norm(4)))(maps_NCHW).sum(), maps_NCHW, create_graph=True)
+    (first,) = torch.autograd.grad(
+        fused(nn.Sequential(norm(4)))(maps_NCHW).square().sum(), maps_NCHW, create_graph=True
+    )
     with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()
 

@@ -38,6 +38,10 @@ def show(run: Run, notice: str) -> int:
         console.print(table_of(run))
     else:
         console.print("No candidate was trained to its end.", style="bold red")
+        if (minutes := run.plan["budget"]["minutes"]) is not None:
+            console.print(
+                f"{minutes:g} minutes may have been too few; the same command goes on, --minutes N gives more."
+            )
     away = [trial.reason for trial in run.trials if trial.state == "turned_away"]
     if away and run.state == "no_new_candidate":
         console.print(f"Raise the limit or allow smaller networks; the last one turned away: {away[-1]}", markup=False)
