@@ -62,6 +62,8 @@ class Search:
         self.waiting: list[Live] = []
         self.resting: dict[int, tuple[Live, float]] = {}
         """By trial what waits at a rung for the others, and the seconds that it took to get there."""
+        self.woken = False
+        """Whether some that waited were let go on."""
         self.echoes: dict[int, list[tuple[int, Candidate]]] = {}
         """By trial the later ones that drew the same while it was still in training."""
         seconds = 60 * plan.budget.minutes if plan.budget.minutes else float("inf")
@@ -120,7 +122,7 @@ class Search:
             return None
         if self.ledger.counted + len(self.live) + len(self.resting) >= self.plan.budget.trials:
             return "complete"
-        if self.resting and time.monotonic() > self.half_time:
+        if (self.resting or self.woken) and time.monotonic() > self.half_time:
             return "complete"  # the other half of the minutes is for those that go on
         if self.all_candidates is not None and len(self.ledger.drawn) >= self.all_candidates:
             return "exhausted"
@@ -305,6 +307,7 @@ class Search:
         if self._is_late():
             return False
         resting, self.resting = self.resting, {}
+        self.woken = self.woken or bool(resting)
         for live, seconds in resting.values():
             rung = self._rung(live)
             if live.trial in best_share(self.plan.pruner, self.ledger.rungs[rung]):
