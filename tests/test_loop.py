@@ -608,7 +608,8 @@ def test_half_of_the_minutes_is_for_those_that_go_on(tmp_path: Path, monkeypatch
             clock[0] += 10
             yield event
 
-    wanted = plan(tmp_path, budget={"trials": 1000, "minutes": 10}, **WAVES)
+    few = {"pruner": {**WAVES["pruner"], "keep": 0.2}}
+    wanted = plan(tmp_path, budget={"trials": 1000, "minutes": 10}, **few)
     run, executor = search(wanted, learn_in_ten_seconds_an_epoch)
     to_the_rung = [job for job in executor.jobs if job.rungs]
     assert len(to_the_rung) == 32  # until half of ten minutes were over, and one that was asked ahead
