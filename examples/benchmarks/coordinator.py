@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from cnnsearch import history
 from cnnsearch.events import Asked, Finished, Opened, Started, to_line
@@ -41,6 +41,12 @@ from cnnsearch.study.proposer import Proposer
 from cnnsearch.study.screen import Screen
 from cnnsearch.study.summary import summarize, write_summary
 
+NEW_EACH_TIME: dict[str, Any] = {
+    "recipe": {"learning_rate": {"float": [0.005, 0.03], "log": True}},
+    "limits": {"max_macs": None},
+    "pruner": {"kind": "none"},
+}
+"""The default plan such that nothing is turned away, repeated or stopped: every proposal is one to train."""
 SECONDS = 1.0  # of a stub's trial
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -160,7 +166,7 @@ def within_limits(plan: Plan, dice: random.Random) -> Candidate:
 def propose(folder: Path, finished: int, more: int) -> None:
     """Go on with a study of so many finished trials."""
     dice = random.Random(0)  # noqa: S311 (no secret)
-    plan = Plan.model_validate({"pruner": {"kind": "none"}, "budget": {"trials": finished + more}})
+    plan = Plan.model_validate({**NEW_EACH_TIME, "budget": {"trials": finished + more}})
     events = list(past(plan, finished, dice))
     for name, is_epoch in ((RECORD, False), (EPOCHS, True)):
         (folder / name).write_bytes(
@@ -218,7 +224,7 @@ def draw(count: int) -> None:
 
 def study(folder: Path, workers: int, trials: int) -> None:
     """Search with workers that pretend."""
-    plan = Plan.model_validate({"pruner": {"kind": "none"}, "budget": {"trials": trials}})
+    plan = Plan.model_validate({**NEW_EACH_TIME, "budget": {"trials": trials}})
     write_whole(folder / "plan.json", "{}")
     (folder / "weights").mkdir()
     (folder / RECORD).write_bytes(to_line(Opened(host="here", pid=1, versions={})))
