@@ -1,7 +1,7 @@
 """Which layers are computed together on a CPU? Batch norm, the ReLU and the max pool behind it: `norm.cpp`.
 
-Axes: N images, C channels, H height, W width. On a CPU these layers wait for memory: torch passes over a large map
-17 times forward and backward where a pool follows, and 5 times would do.
+Axes: N images, C channels, H height, W width. On a CPU these layers wait for memory: one after the
+other, they pass over a large map more often than what they compute together needs.
 
 - The pool comes first and ReLU last, which changes nothing: both only rise, and so do all taps by the same factor.
 - Let p be the pixels (images times height times width), g the gradient behind the ReLU, h its place in the map. The

@@ -244,7 +244,7 @@ class Search:
             network=live.candidate.network,
             recipe=live.candidate.recipe,
             seed=seed_of(self.plan.seed, live.trial, "training"),
-            rungs=tuple(rung for rung in _rungs(self.plan, live.candidate) if rung > live.passed),
+            rungs=self._rungs_ahead(live),
             weights=str(weights_of(self.folder, live.trial)),
         )
         self.live[live.trial] = live
@@ -267,8 +267,8 @@ class Search:
         self.ledger.forget_epochs(epoch.trial, epoch.epoch)
         others = self.ledger.rungs[epoch.epoch]
         score = epoch.validation_accuracy
-        candidate, passed = self.live[epoch.trial].candidate, self.live[epoch.trial].passed
-        if epoch.epoch in _rungs(self.plan, candidate) and epoch.epoch > passed:  # first of all: the worker waits
+        candidate = self.live[epoch.trial].candidate
+        if epoch.epoch in self._rungs_ahead(self.live[epoch.trial]):  # answered before anything else: the worker waits
             rests = self.plan.pruner.kind == "successive"
             goes = not rests and goes_on(self.plan.pruner, score, others.values())
             (self.executor.go if goes else self.executor.stop)(epoch.trial)
@@ -308,14 +308,19 @@ class Search:
             return False
         resting, self.resting = self.resting, {}
         self.woken = self.woken or bool(resting)
+        at = {live.trial: self._rung(live) for live, _ in resting.values()}
+        best = {rung: best_share(self.plan.pruner, self.ledger.rungs[rung]) for rung in set(at.values())}
+        goes = [
+            live._replace(passed=at[live.trial]) for live, _ in resting.values() if live.trial in best[at[live.trial]]
+        ]
+        self.waiting += sorted(goes, key=lambda live: self.ledger.rungs[live.passed][live.trial], reverse=True)
         for live, seconds in resting.values():
-            rung = self._rung(live)
-            if live.trial in best_share(self.plan.pruner, self.ledger.rungs[rung]):
-                self.waiting.append(live._replace(passed=rung))
-            else:
+            if live.trial not in best[at[live.trial]]:
                 self._stop(live._replace(since=time.monotonic() - seconds))
-        self.waiting.sort(key=lambda live: self.ledger.rungs[live.passed].get(live.trial, 0.0), reverse=True)
         return bool(resting)
+
+    def _rungs_ahead(self, live: Live) -> tuple[int, ...]:
+        return tuple(rung for rung in _rungs(self.plan, live.candidate) if rung > live.passed)
 
     def _rung(self, live: Live) -> int:
         """Name the last rung that a trial came to; 0 for none."""
