@@ -1,15 +1,13 @@
 """How does a data set become tensors on a device, split in three?
 
 Axes: N images, C channels, H height, W width. Whole sets lie on the device as bytes: the 55,000 training images of
-MNIST take 43 MB. Who belongs to which split is decided by hashes of the images' numbers, and not by a library's
-generator, so that no new version changes it; a study's seed has no part in it.
+MNIST take 43 MB. Who belongs to which split is decided by hashes (see splits.py); a study's seed has no part in it.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # pyright: reportMissingTypeStubs=false
 # (scikit-learn has no stubs, and torch's own annotations have holes)
 
-from collections import defaultdict
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +19,8 @@ from torch import Tensor
 from cnnsearch.datasets import FACTS, MNIST_FILES, mnist_folder
 from cnnsearch.download import prepare
 from cnnsearch.errors import DataError
+from cnnsearch.own.keep import Kept, digest_of, gone, kept
+from cnnsearch.splits import stratified
 
 
 class Split(NamedTuple):
@@ -49,11 +49,19 @@ class DataSet(NamedTuple):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     sha256: str
+    key: str
+    """Under which its test images are found."""
+    test_images: int
 
 
 def load(name: str, root: Path, device: torch.device) -> DataSet:
-    """Return training and validation images on a device; the test images are not even parsed."""
+    """Return training and validation images on a device; the test images are not even parsed.
+
+    `name` is a data set's key (`Facts.key`).
+    """
     prepare(name, root)
+    if name not in FACTS:
+        return _own(kept(name, root), device)
     rest = _mnist(root, train=True) if name == "mnist" else _digits()[0]
     facts = FACTS[name]
     chosen = stratified(rest.labels_N.tolist(), facts.validation_images, f"{name} validation")
@@ -64,32 +72,17 @@ def load(name: str, root: Path, device: torch.device) -> DataSet:
             f"data set {name!r} has changed: its sha256 is {found}, not {facts.sha256}; is a library newer?"
         )
     mean, std = _moments(train.images_NCHW)
-    return DataSet(name, train.to(device), validation.to(device), facts.classes, mean, std, found)
+    on_device = train.to(device), validation.to(device)
+    return DataSet(name, *on_device, facts.classes, mean, std, found, name, facts.test_images)
 
 
 def load_test(name: str, root: Path, device: torch.device) -> Split:
     """Return the test images on a device; the search never calls this, only what judges its winners."""
     prepare(name, root)
+    if name not in FACTS:
+        return _own_split(kept(name, root), "test").to(device)
     test = _mnist(root, train=False) if name == "mnist" else _digits()[1]
     return test.to(device)
-
-
-def stratified(labels: Sequence[int], count: int, salt: str) -> list[int]:
-    """Choose `count` places of a list of labels, rising, each class in its share of the whole (largest remainder)."""
-    members: dict[int, list[int]] = defaultdict(list)
-    for place, label in enumerate(labels):
-        members[label].append(place)
-    shares = {label: count * len(places) / len(labels) for label, places in sorted(members.items())}
-    quota = {label: int(share) for label, share in shares.items()}
-    remainders = sorted(shares, key=lambda label: quota[label] - shares[label])
-    for label in remainders[: count - sum(quota.values())]:
-        quota[label] += 1
-    drawn = [sorted(places, key=lambda place: _rank(salt, place))[: quota[label]] for label, places in members.items()]
-    return sorted(place for places in drawn for place in places)
-
-
-def _rank(salt: str, place: int) -> bytes:
-    return sha256(f"{salt} {place}".encode()).digest()
 
 
 def _others(count: int, chosen: Sequence[int]) -> list[int]:
@@ -140,3 +133,26 @@ def _digits() -> tuple[Split, Split]:
     whole = Split(images_NP.view(-1, 1, 8, 8), torch.tensor(labels))
     chosen = stratified(whole.labels_N.tolist(), FACTS["digits"].test_images, "digits test")
     return whole.take(_others(len(whole.labels_N), chosen)), whole.take(chosen)
+
+
+def _own(found: Kept, device: torch.device) -> DataSet:
+    train, validation = (_own_split(found, split) for split in ("train", "validation"))
+    mean, std = _moments(train.images_NCHW)
+    facts = found.facts
+    on_device = train.to(device), validation.to(device)
+    return DataSet(facts.name, *on_device, facts.classes, mean, std, facts.sha256, facts.key, facts.test_images)
+
+
+def _own_split(found: Kept, split: str) -> Split:
+    """Map a split into memory, which all workers on a CPU share, and check that it is what was kept."""
+    import numpy as np
+
+    paths = [found.folder / f"{split}_{kind}.npy" for kind in ("images", "labels")]
+    try:
+        # Copied where something is written, which nobody does: torch warns of what cannot be written to.
+        images_NCHW, labels_N = (np.load(path, mmap_mode="c", allow_pickle=False) for path in paths)
+    except (OSError, ValueError):
+        raise gone(found.facts.key, found.folder.parent.parent) from None
+    if digest_of(images_NCHW, labels_N) != found.digests[split]:
+        raise gone(found.facts.key, found.folder.parent.parent)
+    return Split(torch.from_numpy(images_NCHW), torch.from_numpy(labels_N))

@@ -1,7 +1,9 @@
 """Which data sets are known, and where are they kept? What can be said of them without torch."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import gettempdir
 from typing import NamedTuple
 
 from platformdirs import user_cache_path
@@ -20,6 +22,10 @@ class Facts(NamedTuple):
     test_images: int
     sha256: str
     """Of the bytes of images and labels, training split then validation split: which images are in which counts."""
+    key: str
+    """Under which the loader finds it: the name of a known set, or that of one of the user's own with its SHA-256."""
+    notice: str = ""
+    """What looks faulty in it and is said beside every result."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -46,6 +52,7 @@ FACTS = {
         validation_images=5_000,
         test_images=10_000,
         sha256="f04c1465cd656b80f4561b50a3193591fcf1ccdb4626a018fe336bb41a800876",
+        key="mnist",
     ),
     "digits": Facts(
         name="digits",
@@ -57,6 +64,7 @@ FACTS = {
         validation_images=300,
         test_images=300,
         sha256="2b67ff72e07e59f83013233d5cd7dfcafa6d68f8ac56f847acbd2f9eac0165c4",
+        key="digits",
     ),
 }
 
@@ -87,7 +95,18 @@ MNIST_FILES = (
 def data_root(given: str | None = None) -> Path:
     """Return the folder of data sets: the one given, else $CNNSEARCH_DATA, else the platform's cache folder."""
     folder = given or os.environ.get("CNNSEARCH_DATA")
-    return Path(folder).expanduser() if folder else user_cache_path("cnnsearch")
+    return Path(folder).expanduser() if folder else kept(user_cache_path)
+
+
+def kept(find: Callable[..., Path]) -> Path:
+    """Give one of the platform's folders; where nobody has a home, a folder among the temporary files.
+
+    Others may write there, so only what is checked before it is believed may be read from it.
+    """
+    try:
+        return find("cnnsearch")
+    except RuntimeError:  # neither $HOME nor a line in the password file
+        return Path(gettempdir()) / "cnnsearch"
 
 
 def mnist_folder(root: Path) -> Path:

@@ -53,7 +53,7 @@ def slots(workers: int | None, device: str | None) -> tuple[str, ...]:
     ('cpu', 'cpu')
     """
     devices = _devices(device)
-    count = workers or (cores() if devices == ("cpu",) else len(devices) * _workers_a_gpu(len(devices)))
+    count = workers or (cores() if devices == ("cpu",) else len(devices) * _workers_a_gpu(devices))
     return tuple(devices[index % len(devices)] for index in range(count))
 
 
@@ -65,15 +65,28 @@ def _quota(without: int) -> int:
         return without
 
 
-def _workers_a_gpu(gpus: int) -> int:
+def _workers_a_gpu(gpus: tuple[str, ...]) -> int:
     most = WORKERS_A_GPU_WITH_MPS if mps_runs() else WORKERS_A_GPU
-    return max(1, min(most, cores() // gpus, _free_mib() // MIB_A_WORKER))
+    return max(1, min(most, cores() // len(gpus), _free_mib(gpus) // MIB_A_WORKER))
 
 
-def _free_mib() -> int:
-    """Ask for the free memory of the fullest GPU; 0 where the driver does not say."""
-    free = _driver_says("--query-gpu=memory.free", "--format=csv,noheader,nounits")
-    return min((int(line) if line.strip().isdecimal() else 0 for line in free), default=0)
+def _free_mib(gpus: tuple[str, ...]) -> int:
+    """Ask for the free memory of the fullest of these GPUs; 0 where the driver does not say.
+
+    The driver lists all, whatever CUDA_VISIBLE_DEVICES hides from torch, which then counts anew from cuda:0.
+    """
+    said = _driver_says("--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits")
+    free = [tuple(cell.strip() for cell in line.split(",")) for line in said]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = [name.strip() for name in visible.split(",")] if visible else [index for index, *_ in free]
+    named = {f"cuda:{number}": name for number, name in enumerate(names)}
+    return min(_mib_of(named[gpu], free) if gpu in named else 0 for gpu in gpus)
+
+
+def _mib_of(name: str, free: list[tuple[str, ...]]) -> int:
+    """Give a GPU's free memory by its number, or its UUID, which may be cut short; 0 for a part of one (MIG)."""
+    mib = (mib for index, uuid, mib in free if name == index or (not name.isdecimal() and uuid.startswith(name)))
+    return next((int(text) for text in mib if text.isdecimal()), 0)
 
 
 def _listed_gpus() -> int:

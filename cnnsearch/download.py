@@ -13,10 +13,14 @@ from contextlib import contextmanager
 from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from urllib.error import HTTPError
 
 from cnnsearch.datasets import FACTS, MNIST_FILES, File, mnist_folder
-from cnnsearch.errors import DataError
-from cnnsearch.files import write_whole
+from cnnsearch.errors import DataError, DiskFullError
+from cnnsearch.files import remove_drafts, write_whole
+from cnnsearch.own.keep import kept
 
 SILENCE_SECONDS = 10.0  # without a byte from a mirror, before the next one is tried
 FILE_SECONDS = 300.0  # for one file from one mirror: the greatest is 9.6 MB
@@ -27,17 +31,22 @@ GZIP = 16 + zlib.MAX_WBITS
 def prepare(name: str, root: Path, mirrors: Sequence[str] | None = None) -> None:
     """Bring a data set's files to `root`, or raise DataError with what to do; several processes may call at once.
 
+    `name` is a data set's key; one of the user's own lies there already, since its plan was read.
+
     `mirrors` are addresses of folders that end in a slash; None stands for torchvision's.
     """
     if name not in FACTS:
-        raise DataError(f"data set {name!r} is not known; the data sets are {', '.join(map(repr, FACTS))}")
+        kept(name, root)
     if name != "mnist" or not _missing(mnist_folder(root)):
         return
     try:
         with _lock(mnist_folder(root)):
+            remove_drafts(mnist_folder(root))
             # Another process may have brought them while this one waited.
             for file in _missing(mnist_folder(root)):
                 _bring(file, mnist_folder(root), mirrors)
+    except DiskFullError:
+        raise
     except OSError as error:
         raise DataError(f"{mnist_folder(root)} cannot be used for MNIST: {error}; name another --data-root") from error
 
@@ -115,14 +124,46 @@ def _download(file: File, folder: Path, mirrors: Sequence[str]) -> bytes:
 def _read(address: str, most_bytes: int) -> bytes:
     """Read an address; raise OSError, HTTPException or ValueError when that fails, takes too long or is too long."""
     deadline = time.monotonic() + FILE_SECONDS
+    chunks: SimpleQueue[bytes | Exception] = SimpleQueue()
+    given_up = Event()
+    Thread(target=_fetch, args=(address, chunks, given_up), daemon=True).start()
     content = bytearray()
-    with urllib.request.urlopen(address, timeout=SILENCE_SECONDS) as response:  # noqa: S310 (http is checked by hash)
-        while chunk := response.read1(CHUNK_BYTES):
+    try:
+        while chunk := _next(chunks):
             content += chunk
             if len(content) > most_bytes:
                 raise ValueError(f"it is longer than {most_bytes} bytes")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"it took longer than {FILE_SECONDS:.0f} s")
-        if response.length:
-            raise ValueError(f"it broke off {response.length} bytes before its end")
+    finally:
+        given_up.set()
     return bytes(content)
+
+
+def _fetch(address: str, chunks: "SimpleQueue[bytes | Exception]", given_up: Event) -> None:
+    """Hand on chunk after chunk, then nothing, or what went wrong.
+
+    In a thread, since a timeout of a socket begins anew with each byte, a name may be looked up for minutes, and both
+    come before there is anything to close.
+    """
+    try:
+        with urllib.request.urlopen(address, timeout=SILENCE_SECONDS) as response:  # noqa: S310 (checked by hash)
+            while not given_up.is_set() and (chunk := response.read1(CHUNK_BYTES)):
+                chunks.put(chunk)
+            lacking = response.length
+        chunks.put(ValueError(f"it broke off {lacking} bytes before its end") if lacking else b"")
+    except HTTPError as error:
+        error.close()  # it holds the answer's connection
+        chunks.put(error)
+    except (OSError, HTTPException, ValueError) as error:
+        chunks.put(error)
+
+
+def _next(chunks: "SimpleQueue[bytes | Exception]") -> bytes:
+    try:
+        found = chunks.get(timeout=SILENCE_SECONDS)
+    except Empty:
+        raise TimeoutError(f"no byte came for {SILENCE_SECONDS:g} s") from None
+    if isinstance(found, Exception):
+        raise found
+    return found

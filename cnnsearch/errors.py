@@ -1,8 +1,12 @@
 """What can go wrong, as exceptions a caller can tell apart."""
 
+import errno
+from collections.abc import Callable
 from reprlib import Repr
 from typing import Literal, NamedTuple
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+"""What the system says where there is no room: on the disk, by a quota, or by a limit for files."""
 MOST_SHOWN = 60  # characters of a value in an error
 MOST_TOLD = 20  # faults of a file that is quite another thing
 _SHORT = Repr()
@@ -39,12 +43,35 @@ class InvalidSpecError(CnnsearchError, ValueError):
         return InvalidSpecError(tuple(fault._replace(place=join(outer, fault.place)) for fault in self.faults))
 
 
+def faults_of(act: Callable[[], object]) -> tuple[Fault, ...]:
+    """Give what is wrong by a check, so that the faults of several can be told at once."""
+    try:
+        act()
+    except InvalidSpecError as error:
+        return error.faults
+    return ()
+
+
 class DataError(CnnsearchError):
     """A data set is missing, damaged or not what it says."""
 
 
 class RunError(CnnsearchError):
     """A run folder cannot be used: another plan, another owner, or nothing there."""
+
+
+class DiskFullError(RunError, OSError):
+    """A disk takes no more. Nothing written before is lost, and the same command goes on when there is room."""
+
+
+class ExportError(CnnsearchError):
+    """A network cannot be written in a format, or does there not what it did here."""
+
+
+def status_of(error: CnnsearchError | OSError) -> int:
+    """Give the exit status of an error: 75 (sysexits.h: try again later) for a full disk, else 1."""
+    is_full = isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in FULL)
+    return 75 if is_full else 1
 
 
 def place(*parts: str | int) -> str:

@@ -1,14 +1,17 @@
 """What can happen in a run? Each event is one line of JSON; fields are added, never renamed.
 
 Times are Unix seconds; `trial` is the candidate's logical index, given once and kept over retries; a score is a
-fraction from 0 to 1.
+fraction from 0 to 1. Each line ends with a checksum of itself, so that a flipped bit is noticed and not believed;
+those of the first runs have none.
 """
 
 import time
+import zlib
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from cnnsearch.objectives import Latency
 from cnnsearch.recipe import Recipe
 
 FinalState = Literal["complete", "stopped", "failed", "turned_away", "repeated"]
@@ -31,8 +34,12 @@ class Opened(_Event):
     host: str
     pid: int
     versions: dict[str, str]
+    plan: str = ""
+    """The fingerprint of the plan that lay in the folder; the first runs have none."""
     notice: str = ""
     """Said prominently beside every result, such as that the run fell back to another data set."""
+    validation_images: Annotated[int, Field(ge=1)] | None = None
+    """What every score is measured on; the first runs do not say."""
 
 
 class Asked(_Event):
@@ -51,6 +58,8 @@ class Asked(_Event):
     weight_bytes: int
     activation_bytes: int
     fingerprint: str
+    latency: Latency | None = None
+    """Where the plan asks for it, and the candidate was neither known nor over a limit."""
 
 
 class Started(_Event):
@@ -100,18 +109,88 @@ class Closed(_Event):
 
     event: Literal["closed"] = "closed"
     state: CloseState
+    seconds: Annotated[float, Field(ge=0)] | None = None
+    """Since it was opened, by a clock that nobody sets; the first runs do not say."""
 
 
-Event = Opened | Asked | Started | Epoch | Finished | Interrupted | Closed
+class FinalsOpened(_Event):
+    """A coordinator began with the finals, or went on with them."""
 
+    event: Literal["finals_opened"] = "finals_opened"
+    host: str
+    pid: int
+    versions: dict[str, str]
+
+
+class Retrained(_Event):
+    """A training of the finals is over: an entrant's, with one of its seeds."""
+
+    event: Literal["retrained"] = "retrained"
+    entrant: str
+    """`trial 12` of the search, or a baseline's name."""
+    seed: Index
+    """Which of the entrant's seeds, from 0."""
+    state: Literal["complete", "failed"]
+    reason: str = ""
+    network: dict[str, Any] | None = None
+    """None for what is no network, such as logistic regression."""
+    recipe: Recipe | None = None
+    parameters: int
+    macs: int
+    accuracies: tuple[Fraction, ...] = ()
+    """On the validation images, after each epoch."""
+    seconds: float = 0.0
+    weights: str = ""
+    """The file in the run's folder, if there is one."""
+    sha256: str = ""
+    """Of that file; of what is fitted without one, of all that decides it."""
+    role: Literal["entrant", "variant"] = "entrant"
+    """A variant of the winner explains it and takes no part in the finals."""
+
+
+class TestOpened(_Event):
+    """The test images are about to be read, for these weights and no others."""
+
+    event: Literal["test_opened"] = "test_opened"
+    weights: dict[str, str]
+    """By entrant and seed the sha256 of what will be judged."""
+
+
+class Tested(_Event):
+    """The test images were read for these weights."""
+
+    event: Literal["tested"] = "tested"
+    entrant: str
+    seed: Index
+    sha256: str
+    images: Annotated[int, Field(ge=1)]
+    wrong: tuple[Index, ...]
+    """The places, in the test split, of the images that were taken for another class."""
+
+
+_OfSearch = Opened | Asked | Started | Epoch | Finished | Interrupted | Closed
+_OfFinals = FinalsOpened | Retrained | TestOpened | Tested
+Event = _OfSearch | _OfFinals
+
+_CHECKSUM = b',"crc":"'
 _EVENT: TypeAdapter[Event] = TypeAdapter(Annotated[Event, Field(discriminator="event")])
 
 
 def to_line(event: Event) -> bytes:
-    """Write an event as one line of JSON."""
-    return event.model_dump_json().encode() + b"\n"
+    """Write an event as one line of JSON, the last entry its checksum."""
+    body = event.model_dump_json().encode()
+    return body[:-1] + _CHECKSUM + _checksum(body) + b"\n"
 
 
 def from_line(line: bytes) -> Event:
-    """Read one line; raise pydantic's ValidationError, a ValueError, when it is none."""
-    return _EVENT.validate_json(line)
+    """Read one line; raise ValueError when it is none, or not as it was written."""
+    body, mark, checksum = line.rstrip().rpartition(_CHECKSUM)
+    if not mark:
+        return _EVENT.validate_json(line)
+    if checksum != _checksum(body + b"}"):
+        raise ValueError("the checksum of this line does not fit")
+    return _EVENT.validate_json(body + b"}")
+
+
+def _checksum(body: bytes) -> bytes:
+    return b'%08x"}' % zlib.crc32(body)

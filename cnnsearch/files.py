@@ -1,30 +1,72 @@
 """How does a file get onto the disk whole?"""
 
+import errno
 import os
+import signal
+import stat
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from cnnsearch.errors import FULL, DiskFullError, RunError
+
 
 @contextmanager
-def whole(path: Path) -> Generator[Path]:
+def whole(path: Path, *, sync: bool = True) -> Generator[Path]:
     """Lend a new path beside `path` to write to; afterwards the file stands at `path` whole, or nothing changed.
 
     The bytes are on the disk before the name is (fsync, rename, fsync of the folder), so that neither a crash nor
-    a power cut leaves half a file under the name.
+    a power cut leaves half a file under the name. Without `sync` a crash does not, but a power cut may.
     """
     draft = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
     try:
         yield draft
-        with draft.open("rb+") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with draft.open("rb+") as file:
+                os.fsync(file.fileno())
         draft.replace(path)
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
+
+
+def open_own(path: Path, flags: int) -> int:
+    """Open a file of a run, and nothing else that goes by its name: no link out of the run, no pipe that never ends.
+
+    A run's folder may come from somebody else. Raises RunError where something else stands there.
+    """
+    safe = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags | safe, 0o644)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENXIO}:
+            raise RunError(_foreign(path)) from None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise RunError(_foreign(path))
+
+
+def read_own(path: Path) -> bytes:
+    """Read such a file."""
+    with os.fdopen(open_own(path, os.O_RDONLY), "rb") as file:
+        return file.read()
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise RunError where a link lies in a run's folder: what is written there must not get out of it."""
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            raise RunError(_foreign(path))
+
+
+def _foreign(path: Path) -> str:
+    return f"{path}: no file of the run's own but a link, a folder or a pipe; remove it, or put the file in its place"
 
 
 def remove_drafts(folder: Path) -> None:
@@ -34,9 +76,29 @@ def remove_drafts(folder: Path) -> None:
 
 
 def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file at once; text as UTF-8, with the line ends it has."""
-    with whole(path) as draft:
-        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+    """Write a file at once; text as UTF-8, with the line ends it has. Raises DiskFullError where there is no room."""
+    written = content.encode() if isinstance(content, str) else content
+    try:
+        with whole(path) as draft:
+            draft.write_bytes(written)
+    except OSError as error:
+        if error.errno in FULL:
+            raise no_room(path, len(written), str(error.strerror)) from error
+        raise
+
+
+def no_room(path: Path, count: int, reason: str) -> DiskFullError:
+    """Say what could not be written where, and what to do."""
+    law = f"{path}: cannot write {count:,} bytes ({reason}); nothing written before is lost"
+    return DiskFullError(f"{law}: make room and give the same command again")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above that are missing; afterwards their names are on the disk."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync_folder(each.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -48,3 +110,9 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def end_with_reader() -> None:
+    """End without a word, as other commands do, when who reads our output has enough (`| head`)."""
+    if hasattr(signal, "SIGPIPE"):  # not on Windows
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -41,7 +41,7 @@ class LookAhead:
         return any(
             self._fits(row.items, self.reduced(start), 0)
             for row, _ in lists_of(parts["blocks"])
-            for start in self._starts(parts["input"])
+            for start in self.starts(parts["input"])
         )
 
     def decides(self, hole: Hole) -> bool:
@@ -51,7 +51,13 @@ class LookAhead:
             self._decides[hole.name] = keys[0] in {"input", "blocks"} and keys[-1] not in self._skips
         return self._decides[hole.name]
 
-    def _starts(self, node: Node) -> list[Shape]:
+    @property
+    def needs_channels(self) -> bool:
+        """Whether numbers of channels decide over what fits."""
+        return "out_channels" not in self._skips
+
+    def starts(self, node: Node) -> list[Shape]:
+        """Give the shapes of the input."""
         if node not in self._inputs:
             found = (Input.model_validate(to_plain(filled)).shape for filled, _ in fillings(node))
             self._inputs[node] = list(dict.fromkeys(found))
@@ -65,7 +71,7 @@ class LookAhead:
             if len(row.items) > MOST_BLOCKS:
                 law = f"{len(row.items):,} blocks and repeats are more than {MOST_BLOCKS}"
                 raise InvalidSpecError((Fault("blocks", f"{law}; leave some out"),))
-            for block in _blocks(row):
+            for block in blocks_of(row):
                 _refuse_endless(count_fillings(self._bared(block)), "blocks")
         if not self.can_fit(tree):
             number, error = self._furthest
@@ -122,7 +128,7 @@ class LookAhead:
 
     def _bared(self, node: Node) -> Node:
         if node not in self._bare:
-            self._bare[node] = _bare(node, self._skips)
+            self._bare[node] = bare(node, self._skips)
         return self._bare[node]
 
 
@@ -133,18 +139,18 @@ def as_block(filled: Node) -> Block:
     return block
 
 
-def _bare(node: Node, skips: frozenset[str]) -> Node:
-    """Close the holes that decide nothing over sizes."""
+def bare(node: Node, skips: frozenset[str]) -> Node:
+    """Close the holes of these names: they decide nothing."""
     if isinstance(node, Map):
         closed = {"out_channels": Leaf(1, "int")}
         return Map(tuple(
-            (key, (closed.get(key) or next(fillings(child))[0]) if key in skips else _bare(child, skips))
+            (key, (closed.get(key) or next(fillings(child))[0]) if key in skips else bare(child, skips))
             for key, child in node.items
         ))  # fmt: skip
     if isinstance(node, Hole):
-        options = tuple(dict.fromkeys(_bare(option, skips) for option in node.options))
+        options = tuple(dict.fromkeys(bare(option, skips) for option in node.options))
         return node._replace(options=options)
-    return node._replace(items=tuple(_bare(item, skips) for item in node.items)) if isinstance(node, Row) else node
+    return node._replace(items=tuple(bare(item, skips) for item in node.items)) if isinstance(node, Row) else node
 
 
 def lists_of(blocks: Node) -> Iterator[tuple[Row, float]]:
@@ -158,10 +164,11 @@ def lists_of(blocks: Node) -> Iterator[tuple[Row, float]]:
         yield blocks, 1.0
 
 
-def _blocks(node: Row | Repeat) -> Iterator[Node]:
+def blocks_of(node: Row | Repeat) -> Iterator[Node]:
+    """Give the blocks of a list, those of all repetitions too."""
     for item in node.items:
         if isinstance(item, Repeat):
-            yield from _blocks(item)
+            yield from blocks_of(item)
         else:
             yield item
 
@@ -172,13 +179,14 @@ def _refuse_endless(count: int, where: str) -> None:
         raise InvalidSpecError((Fault(where, f"{law} that can be searched; leave fewer fields open"),))
 
 
-def _kinds(tree: Node) -> set[object]:
+def kinds_of(tree: Node) -> set[object]:
+    """Give the kinds of blocks that a tree names."""
     return {leaf.value for key, leaf in _leaves(tree) if key == "kind"}
 
 
 def _has_own_kinds(tree: Node) -> bool:
     own = {name for name, kind in KINDS.items() if kind.needs_channels}
-    return any(kind in own or kind not in KINDS for kind in _kinds(tree))
+    return any(kind in own or kind not in KINDS for kind in kinds_of(tree))
 
 
 def _needs_channels(tree: Node) -> bool:

@@ -120,12 +120,9 @@ def _look_on(layer: Layer, sight: Sight, shape: Shape) -> Sight:
     if layer.sees_all:
         return sight._replace(shape=shape, field=sight.whole)
     window = layer.window()
-    height, width = (
-        min(field + (reach - 1) * jump, whole)
-        for field, reach, jump, whole in zip(sight.field, window.reach, sight.jump, sight.whole, strict=True)
-    )
-    jump = (sight.jump[0] * window.stride[0], sight.jump[1] * window.stride[1])
-    return Sight(shape, (height, width), jump, sight.whole)
+    (high, wide), (down, right), whole = window.reach, sight.jump, sight.whole
+    field = min(sight.field[0] + (high - 1) * down, whole[0]), min(sight.field[1] + (wide - 1) * right, whole[1])
+    return Sight(shape, field, (down * window.stride[0], right * window.stride[1]), whole)
 
 
 def _walk_sum(step: Step, sight: Sight, where: str, held: int, shared: int) -> tuple[list[Row], Sight]:

@@ -1,80 +1,36 @@
 """What happened in a run? Reads its folder into one frozen value; needs neither torch nor optuna."""
 
 import json
-from collections.abc import Iterable, Iterator
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import TypeAdapter
 
 from cnnsearch import lock
-from cnnsearch.errors import RunError
+from cnnsearch.errors import RunError, brief
 from cnnsearch.events import (
-    Asked,
     Closed,
     CloseState,
-    Epoch,
     Event,
-    FinalState,
-    Finished,
-    Interrupted,
+    FinalsOpened,
     Opened,
-    Scalar,
-    Started,
+    Retrained,
+    Tested,
+    TestOpened,
     from_line,
 )
-from cnnsearch.recipe import Recipe
+from cnnsearch.files import read_own
+from cnnsearch.objectives import Aim, Objectives
+from cnnsearch.ranking import Standing, front
 from cnnsearch.record import EPOCHS, RECORD, sound_bytes
-
-if TYPE_CHECKING:
-    from cnnsearch.network import Network
+from cnnsearch.sameness import fingerprint_of
+from cnnsearch.story import Trial, trials
 
 PLAN = "plan.json"
-
-
-class Trial(BaseModel):
-    """One candidate and what became of it; the fields of `Asked` and `Finished`, joined."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    number: int
-    asked: dict[str, int | float]
-    built: dict[str, Scalar]
-    network_data: dict[str, Any]
-    recipe: Recipe
-    parameters: int
-    macs: int
-    weight_bytes: int
-    activation_bytes: int
-    fingerprint: str
-    state: FinalState | Literal["running"]
-    reason: str
-    score: float | None
-    of: int | None
-    seconds: float
-    epochs: tuple[Epoch, ...]
-    started: float
-    """Unix seconds: when its last attempt began, or when it was asked where none did."""
-    ended: float | None
-    slot: int | None
-    attempts: int
-    deaths: int
-    """How many attempts a dying worker took with it."""
-
-    @cached_property
-    def network(self) -> "Network":
-        """The network, checked; raises InvalidSpecError where a user's block of it is not imported."""
-        from cnnsearch.network import Network
-
-        return Network.model_validate(self.network_data)
-
-    @property
-    def short(self) -> str:
-        """The network in one line; one with a user's block that is not imported here is only counted."""
-        try:
-            return str(self.network)
-        except ValueError:
-            return f"{len(self.network_data.get('blocks', ()))} blocks of kinds not imported here"
+SUMMARY = "summary.json"
+_OBJECTIVES: TypeAdapter[Objectives] = TypeAdapter(Objectives)
+_WAY_OUT = "restore it from a copy, or remove it and give the study's command again"
 
 
 class Run(NamedTuple):
@@ -85,19 +41,65 @@ class Run(NamedTuple):
     trials: tuple[Trial, ...]
     state: CloseState | Literal["running"]
     seconds: float
-    """The coordinator's time, summed over its invocations."""
+    """The coordinator's time for the search, summed over its invocations."""
     versions: dict[str, str]
     notice: str
+    retrained: tuple[Retrained, ...] = ()
+    """The trainings of the finals; of one that was done again the last."""
+    varied: tuple[Retrained, ...] = ()
+    """Those of the winner's variants."""
+    openings: tuple[TestOpened, ...] = ()
+    """Every time that the test images were read, and what for."""
+    tested: tuple[Tested, ...] = ()
+    finals_seconds: float = 0.0
+    """The coordinator's time for the finals."""
+    validation_images: int | None = None
+    """How many images each score is measured on, where the run says so."""
 
     def count(self, *states: str) -> int:
         """Count the trials in any of these states."""
         return sum(trial.state in states for trial in self.trials)
 
     @property
+    def aim(self) -> Aim:
+        """What was sought; the plans of the first runs do not say it, and sought accuracy."""
+        try:
+            return Aim.of(_OBJECTIVES.validate_python(self.plan.get("objectives", {})))
+        except ValueError as error:  # of a later version, or edited
+            law = f"its objectives cannot be read ({brief(self.plan['objectives'])})"
+            raise RunError(
+                f"{self.folder / PLAN}: {law}; restore it, or read it with the version that wrote it"
+            ) from error
+
+    @property
     def ranked(self) -> tuple[Trial, ...]:
-        """The complete trials, best first; of equal scores the one with fewer parameters, then the earlier."""
-        complete = [trial for trial in self.trials if trial.state == "complete" and trial.score is not None]
-        return tuple(sorted(complete, key=lambda trial: (-(trial.score or 0), trial.parameters, trial.number)))
+        """The complete trials, best first: by accuracy, or the cheapest first of those that meet the plan's floor."""
+        aim, standings = self.aim, self._standings
+        complete = [trial for trial in self.trials if trial.number in standings]
+        return tuple(sorted(complete, key=lambda trial: aim.place(standings[trial.number], trial, trial.number)))
+
+    @property
+    def distinct(self) -> tuple[Trial, ...]:
+        """The complete trials, best first, of those that trained the same network by the same recipe the best one."""
+        best: dict[str, Trial] = {}
+        for trial in self.ranked:
+            best.setdefault(trial.fingerprint, trial)
+        return tuple(best.values())
+
+    @property
+    def front(self) -> tuple[Trial, ...]:
+        """The complete trials that none beats in all objectives (in parameters where there is one), cheapest first."""
+        return tuple(self.trials[number] for number in front(self._standings))
+
+    @property
+    def _standings(self) -> dict[int, Standing]:
+        aim = self.aim
+        complete = (trial for trial in self.trials if trial.state == "complete")
+        return {
+            trial.number: aim.standing(trial.score, trial, trial.latency)
+            for trial in complete
+            if trial.score is not None
+        }
 
 
 def read(folder: Path) -> Run:
@@ -108,17 +110,24 @@ def read(folder: Path) -> Run:
     """
     plan = plan_of(folder)
     alive = lock.is_owned(folder)  # asked before reading: one that ends in between has written its `closed`
-    epochs = tuple(_events(folder / EPOCHS))  # read before the record, which then knows every trial they speak of
     events = tuple(_events(folder / RECORD))
+    epochs = tuple(_events(folder / EPOCHS))  # read last, so that a trial with a last word has them all
     opened = [event for event in events if isinstance(event, Opened)]
+    _check_plan(folder, plan, opened)
     return Run(
         folder=folder,
         plan=plan,
-        trials=_trials(folder, events, epochs),
+        trials=trials(folder / RECORD, events, epochs),
         state=_state(events, alive=alive),
-        seconds=_seconds(events),
+        seconds=_seconds(events, Opened),
         versions=opened[-1].versions if opened else {},
         notice=opened[-1].notice if opened else "",
+        retrained=_last_of_each(events, "entrant"),
+        varied=_last_of_each(events, "variant"),
+        openings=tuple(event for event in events if isinstance(event, TestOpened)),
+        tested=tuple(event for event in events if isinstance(event, Tested)),
+        finals_seconds=_seconds(events, FinalsOpened),
+        validation_images=opened[-1].validation_images if opened else None,
     )
 
 
@@ -126,17 +135,27 @@ def plan_of(folder: Path) -> dict[str, Any]:
     """Read the plan that a run was made by; raise RunError where there is none to read."""
     path = folder / PLAN
     try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
+        plan: object = json.loads(read_own(path))
+    except (FileNotFoundError, NotADirectoryError):
         raise RunError(f"{path.parent}: no {path.name} in it; give the folder of a run, such as runs/NAME") from None
-    except ValueError as error:
-        raise RunError(f"{path}: not readable as JSON ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"{path}: not readable as JSON ({error}); {_WAY_OUT}") from None
+    if not isinstance(plan, dict):
+        raise RunError(f"{path}: holds no plan but a {type(plan).__name__}; {_WAY_OUT}")
+    return cast("dict[str, Any]", plan)
+
+
+def _check_plan(folder: Path, plan: dict[str, Any], opened: Sequence[Opened]) -> None:
+    """Refuse a plan that the run was not made by: it is shown, and results are judged by it."""
+    if opened and opened[-1].plan and ("dataset" not in plan or opened[-1].plan != fingerprint_of(plan)):
+        raise RunError(f"{folder / PLAN}: is not the plan of this run, so damaged or edited; {_WAY_OUT}")
 
 
 def _events(path: Path) -> Iterator[Event]:
-    if not path.exists():
+    try:
+        content = read_own(path)
+    except FileNotFoundError:
         return
-    content = path.read_bytes()
     for number, line in enumerate(content[: sound_bytes(content)].splitlines(), start=1):
         try:
             yield from_line(line)
@@ -155,75 +174,29 @@ def _state(events: Iterable[Event], *, alive: bool) -> CloseState | Literal["run
     return "running" if alive else "interrupted"
 
 
-def _seconds(events: Iterable[Event]) -> float:
-    """Sum up each invocation from its `opened` to its last event; a clock set back counts as nothing."""
-    total, since, until = 0.0, 0.0, 0.0
+def _seconds(events: Iterable[Event], opening: type[Opened | FinalsOpened]) -> float:
+    """Sum up the times from each such opening to the last event before the next one of any kind.
+
+    Where an invocation said how long it took, that counts; else a clock that was set back counts as nothing, and so do
+    the winner's variants, which come whenever one likes.
+    """
+    total, since, until, counts = 0.0, 0.0, 0.0, False
     for event in events:
-        if isinstance(event, Opened):
-            total, since = total + max(0.0, until - since), event.time
-        until = event.time
-    return total + max(0.0, until - since)
+        if isinstance(event, Retrained) and event.role == "variant":
+            continue
+        if isinstance(event, Opened | FinalsOpened):
+            total += max(0.0, until - since) if counts else 0.0
+            since, counts = event.time, isinstance(event, opening)
+        told = event.seconds if isinstance(event, Closed) else None
+        until = event.time if told is None else since + told
+    return total + (max(0.0, until - since) if counts else 0.0)
 
 
-class _Story:
-    """What is known of one trial so far."""
-
-    def __init__(self, asked: Asked) -> None:
-        self.asked = asked
-        self.starts: list[Started] = []
-        self.epochs: list[Epoch] = []
-        self.deaths = 0
-        self.end: Finished | None = None
-
-    def hear(self, event: Started | Epoch | Finished | Interrupted) -> None:
-        if isinstance(event, Started):
-            self.starts.append(event)
-        elif isinstance(event, Epoch):
-            # A later attempt tells its epochs again: what an earlier one told from there on no longer holds.
-            self.epochs = [*(epoch for epoch in self.epochs if epoch.epoch < event.epoch), event]
-        elif isinstance(event, Interrupted):
-            self.deaths += event.worker_died
-        else:
-            self.end = event
-
-    def trial(self) -> Trial:
-        asked, end = self.asked, self.end
-        return Trial(
-            number=asked.trial,
-            asked=asked.asked,
-            built=asked.built,
-            network_data=asked.network,
-            recipe=asked.recipe,
-            parameters=asked.parameters,
-            macs=asked.macs,
-            weight_bytes=asked.weight_bytes,
-            activation_bytes=asked.activation_bytes,
-            fingerprint=asked.fingerprint,
-            state=end.state if end else "running",
-            reason=end.reason if end else "",
-            score=end.score if end else None,
-            of=end.of if end else None,
-            seconds=end.seconds if end else 0.0,
-            epochs=tuple(self.epochs),
-            started=self.starts[-1].time if self.starts else asked.time,
-            ended=end.time if end else None,
-            slot=self.starts[-1].slot if self.starts else None,
-            attempts=len(self.starts),
-            deaths=self.deaths,
-        )
-
-
-def _trials(folder: Path, events: Iterable[Event], epochs: Iterable[Event]) -> tuple[Trial, ...]:
-    stories: dict[int, _Story] = {}
-    for event in (*events, *epochs):
-        if isinstance(event, Asked):
-            stories[event.trial] = _Story(event)
-        elif not isinstance(event, Opened | Closed):
-            if event.trial not in stories:
-                raise RunError(f"{folder / RECORD}: tells of trial {event.trial}, which it never asked; restore it")
-            stories[event.trial].hear(event)
-    if stories and max(stories) + 1 != len(stories):
-        raise RunError(
-            f"{folder / RECORD}: tells of trial {max(stories)} but only of {len(stories)} trials; restore it"
-        )
-    return tuple(stories[number].trial() for number in sorted(stories))
+def _last_of_each(events: Iterable[Event], role: str) -> tuple[Retrained, ...]:
+    """Give the last training of each entrant and seed, in the order in which they were over."""
+    last: dict[tuple[str, int], Retrained] = {}
+    for event in events:
+        if isinstance(event, Retrained) and event.role == role:
+            last.pop((event.entrant, event.seed), None)  # else a later one would take its early place
+            last[event.entrant, event.seed] = event
+    return tuple(last.values())

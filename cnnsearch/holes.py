@@ -1,23 +1,15 @@
-"""What may stand open in plain data, and how is it filled? Knows nothing of layers.
+"""What may stand open in plain data? Knows nothing of layers.
 
-A mapping is a hole when it has one of the keys `choice`, `int`, `float` (with `log` and `step`). A list item
-`{repeat: N, block: ...}` stands for N items, each of which draws its own values. `read` turns plain data into a tree
-of the nodes below; they are hashable, so that what was found out about a part is remembered by the part itself.
+Plain data with holes is a tree of the nodes below; they are hashable, so that what was found out about a part is
+remembered by the part itself. `parse.py` reads such trees, `fill.py` fills them.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple, NoReturn, cast
+from typing import NamedTuple
 
-from cnnsearch.errors import Fault, InvalidSpecError, brief, place
 from cnnsearch.text import Plain
-
-MOST_OPTIONS = 4_096
-MOST_REPEATS = 64
-MOST_NODES = 100_000  # of a tree: about 0.2 s
-MOST_NUMBER = 10**15  # in a range; up to here floats hold every integer
-HOLE_KEYS = frozenset({"choice", "int", "float", "log", "step"})
 
 
 class Hole(NamedTuple):
@@ -79,130 +71,13 @@ class Repeat(NamedTuple):
 
 
 Node = Hole | Real | Leaf | Map | Row | Repeat
-Suggest = Callable[[Hole | Real], float]  # a hole's index (an int), or a value
-CanFit = Callable[[Node], bool]
-Decides = Callable[[Hole], bool]  # whether options of this hole can differ in what `can_fit` says of them
 
 
-class Filled(NamedTuple):
-    """What became of a tree."""
-
-    data: Plain
-    asked: dict[str, float]
-    """What was suggested for every hole, active or not."""
-    built: dict[str, Plain]
-    """What stands in the data, for the active holes only: a scalar, or the option in short."""
-
-
-# Reading
-
-
-def read(data: Plain, name: str = "") -> Node:
-    """Turn plain data with holes into a tree; raise InvalidSpecError where a hole is written wrongly."""
-    return _Reader().read(data, name)
-
-
-class _Reader:
-    """Reads one tree, and refuses it while it grows beyond MOST_NODES: repeats and ranges are short to write."""
-
-    def __init__(self) -> None:
-        self.nodes = 0
-
-    def read(self, data: Plain, name: str) -> Node:
-        """Read any value."""
-        self._count(1, name)
-        if isinstance(data, dict):
-            mapping = cast("dict[str, Plain]", data)
-            if mapping.keys() & {"choice", "int", "float"}:
-                return self._hole(mapping, name)
-            return Map(tuple((key, self.read(value, place(name, key))) for key, value in mapping.items()))
-        if isinstance(data, list | tuple):
-            items = cast("list[Plain]", data)
-            return Row(tuple(self._item(item, f"{name}[{number}]") for number, item in enumerate(items)))
-        return Leaf(data, type(data).__name__)
-
-    def _count(self, more: int, name: str) -> None:
-        self.nodes += more
-        if self.nodes > MOST_NODES:
-            law = f"up to here there are more than {MOST_NODES:,} values and options"
-            _refuse(name, f"{law}; repeat less, or choose among fewer")
-
-    def _item(self, data: Plain, name: str) -> Node:
-        if not isinstance(data, dict) or "repeat" not in data:
-            return self.read(data, name)
-        mapping = cast("dict[str, Plain]", data)
-        if set(mapping) != {"repeat", "block"}:
-            _refuse(name, "a repeat has the keys `repeat` (how often) and `block` (what), and no other")
-        count = self.read(mapping["repeat"], f"{name}.repeat")
-        counts = [option.value for option in _leaves(count)]
-        if not counts or any(type(number) is not int or not 0 <= number <= MOST_REPEATS for number in counts):
-            must = f"must be a whole number from 0 to {MOST_REPEATS}, or a hole of such"
-            _refuse(f"{name}.repeat", f"{must}, not {brief(mapping['repeat'])}")
-        blocks = (self._item(mapping["block"], f"{name}.block[{number}]") for number in range(max(counts)))
-        return Repeat(count, tuple(blocks))
-
-    def _hole(self, data: Mapping[str, Plain], name: str) -> Hole | Real:
-        kinds = data.keys() & {"choice", "int", "float"}
-        if len(kinds) > 1 or not data.keys() <= HOLE_KEYS:
-            law = "a hole has one of choice, int, float, and with the last two log or step"
-            _refuse(name, f"{law}, not {brief(sorted(map(str, data)))}")
-        (kind,) = kinds
-        return self._choice(data, name) if kind == "choice" else self._range(data, kind, name)
-
-    def _choice(self, data: Mapping[str, Plain], name: str) -> Hole:
-        if len(data) > 1 or not isinstance(data["choice"], list) or not data["choice"]:
-            _refuse(name, "choice takes a list of at least one option, and neither log nor step")
-        options = cast("list[Plain]", data["choice"])
-        _refuse_crowd(len(options), name)
-        return Hole(name, tuple(self.read(option, f"{name}.choice[{number}]") for number, option in enumerate(options)))
-
-    def _range(self, data: Mapping[str, Plain], kind: str, name: str) -> Hole | Real:
-        low, high = _ends(data[kind], kind, name)
-        step, log = data.get("step"), data.get("log", False)
-        if type(log) is not bool or (log and (low <= 0 or step is not None)):
-            law = "needs true or false, a lowest value above 0 and no step"
-            _refuse(f"{name}.log", f"{law}, not {brief(log)} from {low}")
-        if step is not None and (not _is_number(step, kind) or step <= 0):
-            _refuse(f"{name}.step", f"must be a {kind} number above 0, not {brief(step)}")
-        if kind == "float" and step is None:
-            return Real(name, float(low), float(high), log)
-        step = step or 1
-        count = int(min((high - low) / step + 1e-9, 2 * MOST_NUMBER)) + 1  # 0.1 steps are inexact
-        _refuse_crowd(count, name)
-        self._count(count, name)
-        values = (low + step * index if kind == "int" else float(low + step * index) for index in range(count))
-        return Hole(name, tuple(Leaf(value, kind) for value in values), is_range=True, log=log)
-
-
-def _ends(data: Plain, kind: str, name: str) -> tuple[float, float]:
-    ends = cast("list[Plain]", data) if isinstance(data, list | tuple) else []
-    if [_is_number(end, kind) for end in ends] != [True, True] or ends[0] > ends[1]:
-        law = f"must be [lowest, highest], two {kind} numbers of at most {MOST_NUMBER:,}"
-        _refuse(f"{name}.{kind}", f"{law}, not {brief(cast('object', data))}")
-    return ends[0], ends[1]
-
-
-def _is_number(value: Plain, kind: str) -> bool:
-    return type(value) in {int, int if kind == "int" else float} and abs(value) <= MOST_NUMBER
-
-
-def _leaves(node: Node) -> tuple[Leaf, ...]:
+def leaves(node: Node) -> tuple[Leaf, ...]:
     """Give a scalar, or the options of a hole if all are scalars."""
     nodes = node.options if isinstance(node, Hole) else (node,)
     leaves = tuple(option for option in nodes if isinstance(option, Leaf))
     return leaves if len(leaves) == len(nodes) else ()
-
-
-def _refuse_crowd(count: int, name: str) -> None:
-    if count > MOST_OPTIONS:
-        _refuse(name, f"{count:,} options are more than {MOST_OPTIONS:,}; use a larger step, or fewer")
-
-
-def _refuse(where: str, message: str) -> NoReturn:
-    raise InvalidSpecError((Fault(where, message),))
-
-
-# Looking
 
 
 class Site(NamedTuple):
@@ -228,6 +103,21 @@ def sites(node: Node, needs: dict[str, int] | None = None) -> Iterator[Site]:
     elif isinstance(node, Map | Row):
         for child in _children(node):
             yield from sites(child, needs)
+
+
+def narrowed(node: Node, chosen: dict[str, int]) -> Node:
+    """Put into each hole that is named its chosen option; all other holes stay open."""
+    if isinstance(node, Hole) and node.name in chosen:
+        return narrowed(node.options[chosen[node.name]], chosen)
+    if isinstance(node, Hole):
+        return node._replace(options=tuple(narrowed(option, chosen) for option in node.options))
+    if isinstance(node, Map):
+        return Map(tuple((key, narrowed(child, chosen)) for key, child in node.items))
+    if isinstance(node, Row):
+        return Row(tuple(narrowed(item, chosen) for item in node.items))
+    if isinstance(node, Repeat):
+        return Repeat(narrowed(node.count, chosen), tuple(narrowed(item, chosen) for item in node.items))
+    return node
 
 
 @lru_cache(maxsize=16)
@@ -283,7 +173,7 @@ def count_fillings(node: Node) -> int:
     if isinstance(node, Hole):
         return sum(count_fillings(option) for option in node.options)
     if isinstance(node, Repeat):
-        return sum(_product(node.items[: length.value]) for length in _leaves(node.count))
+        return sum(_product(node.items[: length.value]) for length in leaves(node.count))
     return _product(tuple(_children(node))) if isinstance(node, Map | Row) else 1
 
 
@@ -317,74 +207,3 @@ def _starred(node: Node) -> Plain:
     if isinstance(node, Row):
         return [_starred(child) for child in node.items]
     return node.value if isinstance(node, Leaf) else "*"
-
-
-# Filling
-
-
-def fill(tree: Node, suggest: Suggest, can_fit: CanFit, decides: Decides = lambda _: True) -> Filled:
-    """Ask for every hole, then fill the active ones so that the rest can still fit.
-
-    Index i of n options becomes the one at i * m // n of the m that fit, so that order is kept and the distribution
-    under a name never changes. Raises InvalidSpecError where no option fits, which `can_fit(tree)` had excluded.
-    """
-    asked = {hole.name: suggest(hole) for hole in holes_of(tree)}
-    built: dict[str, Plain] = {}
-    filled = _fill(tree, lambda node: node, _Way(asked, built, can_fit, decides))
-    return Filled(to_plain(filled), asked, built)
-
-
-class _Way(NamedTuple):
-    asked: Mapping[str, float]
-    built: dict[str, Plain]
-    can_fit: CanFit
-    decides: Decides
-
-
-Put = Callable[[Node], Node]  # gives the whole tree with this node in the place that is being filled
-
-
-def _fill(node: Node, put: Put, way: _Way) -> Node:
-    if isinstance(node, Hole):
-        return _fill(_choose(node, put, way), put, way)
-    if isinstance(node, Real):
-        way.built[node.name] = way.asked[node.name]
-        return Leaf(way.asked[node.name], "float")
-    if isinstance(node, Map):
-        return _fill_map(node, put, way)
-    return _fill_row(node, put, way) if isinstance(node, Row) else node
-
-
-def _choose(hole: Hole, put: Put, way: _Way) -> Node:
-    fitting = hole.options
-    if way.decides(hole):
-        fitting = tuple(option for option in hole.options if way.can_fit(put(option)))
-    if not fitting:
-        _refuse(hole.name, f"none of its {len(hole.options)} options can fit; allow a smaller window or less pooling")
-    index = int(way.asked[hole.name]) * len(fitting) // len(hole.options)
-    way.built[hole.name] = in_short(fitting[index])
-    return fitting[index]
-
-
-def _fill_map(node: Map, put: Put, way: _Way) -> Map:
-    items = list(node.items)
-    for number, (key, child) in enumerate(node.items):
-        if isinstance(child, Leaf):
-            continue
-        before, after = tuple(items[:number]), tuple(items[number + 1 :])
-        items[number] = (key, _fill(child, lambda new: put(Map((*before, (key, new), *after))), way))  # noqa: B023 (called at once)
-    return Map(tuple(items))
-
-
-def _fill_row(node: Row, put: Put, way: _Way) -> Row:
-    done: tuple[Node, ...] = ()
-    rest = node.items
-    while rest:
-        item, after = rest[0], rest[1:]
-        if isinstance(item, Repeat):
-            count = _fill(item.count, lambda new: put(Row((*done, item._replace(count=new), *after))), way)  # noqa: B023
-            rest = (*item.items[: to_plain(count)], *after)
-        else:
-            done = (*done, _fill(item, lambda new: put(Row((*done, new, *after))), way))  # noqa: B023
-            rest = after
-    return Row(done)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnnsearch.errors import RunError
+from cnnsearch.files import open_own
 
 NAME = "lock"
 PATIENCE = 0.5  # seconds: `is_owned` of a reader holds the lock for microseconds; that refuses no owner
@@ -39,7 +40,7 @@ class Owner(NamedTuple):
 def owned(folder: Path) -> Generator[Owner]:
     """Own a folder for the length of a `with`; raise RunError naming the owner when there is one already."""
     me = Owner(socket.gethostname(), os.getpid(), time.time())
-    descriptor = os.open(folder / NAME, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = open_own(folder / NAME, os.O_RDWR | os.O_CREAT)
     try:
         if not _lock_patiently(descriptor):
             raise RunError(f"{folder}: {_said(folder)} owns this run; wait for it, stop it, or take another --name")
@@ -49,10 +50,27 @@ def owned(folder: Path) -> Generator[Owner]:
         os.close(descriptor)
 
 
+@contextmanager
+def queued(path: Path) -> Generator[None]:
+    """Hold a lock that others hold for moments only, when it is one's turn; without a place for it go ahead."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:
+        yield
+        return
+    try:
+        while not _lock(descriptor):
+            time.sleep(0.01)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def is_owned(folder: Path) -> bool:
     """Tell whether a living process owns the folder."""
     try:
-        descriptor = os.open(folder / NAME, os.O_RDONLY)
+        descriptor = open_own(folder / NAME, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:

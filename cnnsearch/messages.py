@@ -10,6 +10,7 @@
 `Died` is no line: the executor makes it when a worker ends.
 """
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
@@ -18,7 +19,8 @@ from cnnsearch.network import Network
 from cnnsearch.recipe import Recipe
 from cnnsearch.word import Word
 
-Reason = Literal["diverged", "out of memory", "bug"]
+CHECKPOINT = ".checkpoint"
+Reason = Literal["diverged", "out of memory", "timeout", "disk full", "bug"]
 
 
 class Job(Word):
@@ -33,6 +35,13 @@ class Job(Word):
     """Epochs, from 1, after which the worker waits for Go or Stop; not the last one, where nothing is left to stop."""
     weights: str
     """File to write when the last epoch is over."""
+    seconds: float | None = None
+    """After so many the executor ends the worker, and the trial has failed; None for never."""
+
+
+def checkpoint_of(weights: Path) -> Path:
+    """Name the file in which a worker keeps where a training stands, until its weights are written."""
+    return weights.with_suffix(CHECKPOINT)
 
 
 class Go(Word):

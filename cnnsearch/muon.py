@@ -26,25 +26,26 @@ class Muon(Optimizer):
 
     def __init__(self, kernels: Group, rate: Tensor, momentum: float) -> None:
         """Read `rate`, a number on the device of the kernels, at each step."""
-        self._kernels, self._rate, self._momentum = kernels, rate, momentum
-        self._averages: dict[Tensor, Tensor] = {}
+        self.groups, self._rate, self._momentum = (kernels,), rate, momentum
+        self.memory = {}
 
     @torch.no_grad()
     def step(self) -> None:
         """Change every kernel that has a gradient."""
-        for kernel in self._kernels.weights:
-            if kernel.grad is not None:
-                self._step(kernel, kernel.grad)
+        for group in self.groups:
+            for kernel in group.weights:
+                if kernel.grad is not None:
+                    self._step(kernel, kernel.grad, group.weight_decay)
 
-    def _step(self, kernel: Tensor, gradient: Tensor) -> None:
-        if kernel not in self._averages:
-            self._averages[kernel] = torch.zeros_like(kernel)
-        average = self._averages[kernel].lerp_(gradient, 1 - self._momentum)
+    def _step(self, kernel: Tensor, gradient: Tensor, weight_decay: float) -> None:
+        if kernel not in self.memory:
+            self.memory[kernel] = (torch.zeros_like(kernel),)
+        average = self.memory[kernel][0].lerp_(gradient, 1 - self._momentum)
         ahead = gradient.lerp(average, self._momentum)
         matrix_OI = orthogonal(ahead.flatten(start_dim=1))
         rows, columns = matrix_OI.shape
         pace = PACE * self._rate
-        kernel.mul_(1 - pace * self._kernels.weight_decay)
+        kernel.mul_(1 - pace * weight_decay)
         kernel.sub_(matrix_OI.reshape(kernel.shape) * (pace * max(1, rows / columns) ** 0.5))
 
 

@@ -46,8 +46,16 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
+def _cache() -> Path:
+    """Give the folder where compiled code is kept: nobody else may write there, so without a home there is none."""
+    try:
+        return user_cache_path("cnnsearch")
+    except RuntimeError:
+        return Path(os.devnull)
+
+
 def _load(compiler: str) -> ctypes.CDLL:
-    path = user_cache_path("cnnsearch") / "native" / f"{_identity(compiler)}.so"
+    path = _cache() / "native" / f"{_identity(compiler)}.so"
     if not path.exists():
         kept = _is_made(path.parent)
         with tempfile.TemporaryDirectory(dir=path.parent if kept else None) as scratch:

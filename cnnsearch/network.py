@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import (
@@ -23,7 +23,7 @@ from cnnsearch.errors import Fault, InvalidSpecError, brief
 from cnnsearch.flow import Flow, Row, Sight, Step, first_sight, walk
 from cnnsearch.layers import MOST_CHANNELS, Dropout, Flatten, GlobalAveragePool, GlobalMaxPool, Linear, ReLU
 from cnnsearch.shapes import MisfitError, Shape
-from cnnsearch.word import Word, faults, misfit, nested, passed_on
+from cnnsearch.word import Word, faults, misfit, nested, passed_on, tuple_of
 
 MOST_BLOCKS = 64
 MOST = Cost(
@@ -45,27 +45,13 @@ class Input(Word):
         return Shape(self.channels, self.height, self.width)
 
 
-def _tuple_of(least: int, most: int) -> BeforeValidator:
-    """Read a list as a tuple; its length is checked before its items are looked at."""
-
-    def read(value: object) -> object:
-        if not isinstance(value, list | tuple):
-            return value
-        items = tuple(cast("list[object]", value))
-        if not least <= len(items) <= most:
-            raise misfit("", f"must have from {least} to {most} items, not {len(items)}")
-        return items
-
-    return BeforeValidator(read)
-
-
 class Head(Word):
     """Turns the last map into one number a class."""
 
     pool: Literal["average", "max"] | None = "average"
     """What each map is reduced to; null: every number of the map is a feature."""
     hidden: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=65_536)], ...], Field(json_schema_extra={"maxItems": 8}), _tuple_of(0, 8)
+        tuple[Annotated[int, Field(ge=1, le=65_536)], ...], Field(json_schema_extra={"maxItems": 8}), tuple_of(0, 8)
     ] = ()
     """Features of hidden linear layers, each followed by a ReLU."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -106,7 +92,7 @@ def read_block(data: object) -> object:
     try:
         return KINDS[kind].__pydantic_validator__.validate_python(data)
     except ValidationError as error:
-        raise nested(error) from None
+        raise nested(error, KINDS[kind]) from None
 
 
 AnyBlock = Annotated[SerializeAsAny[Block], BeforeValidator(read_block), _ByKind()]
@@ -119,7 +105,7 @@ class Network(Word):
     blocks: Annotated[
         tuple[AnyBlock, ...],
         Field(json_schema_extra={"minItems": 1, "maxItems": MOST_BLOCKS}),
-        _tuple_of(1, MOST_BLOCKS),
+        tuple_of(1, MOST_BLOCKS),
     ]
     head: Head = Head()
     classes: Annotated[int, Field(ge=2, le=65_536)]
@@ -183,14 +169,23 @@ class Network(Word):
         return f"{blocks}, {self.head.pool or 'flat'}{hidden}"
 
 
-def through(block: Block, sight: Sight, where: str) -> tuple[list[Row], Sight]:
+def through(block: Block, sight: Sight, where: str) -> tuple[tuple[Row, ...], Sight]:
     """Lead a map through one block, which stands at `where`; raise MisfitError whose field is the place."""
+    try:
+        return _through(block, sight, where)  # pyright: ignore[reportArgumentType] (frozen words are hashable)
+    except TypeError:  # a kind of one's own with a field that cannot be looked up
+        return _through.__wrapped__(block, sight, where)
+
+
+@lru_cache(maxsize=4_096)  # a search draws the same blocks again and again
+def _through(block: Block, sight: Sight, where: str) -> tuple[tuple[Row, ...], Sight]:
     try:
         flow = block.flow(sight.shape)
     except ValidationError as error:  # a kind of one's own makes a layer that cannot be
-        law = "; ".join(str(fault) for fault in faults(error))
+        law = "; ".join(str(fault) for fault in faults(error, Block))
         raise MisfitError(where, f"its flow for a {sight.shape} map has an impossible {error.title} ({law})") from None
-    return walk(flow, sight, where)
+    rows, after = walk(flow, sight, where)
+    return tuple(rows), after
 
 
 def short(block: Block) -> str:

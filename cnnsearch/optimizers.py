@@ -18,6 +18,10 @@ from torch import Tensor
 class Optimizer(ABC):
     """Changes weights by their gradients."""
 
+    groups: Sequence["Group"]
+    memory: dict[Tensor, tuple[Tensor, ...]]
+    """By weight what is kept of earlier steps; whoever puts it back goes on as if there had been no break."""
+
     @abstractmethod
     def step(self) -> None:
         """Change every weight that has a gradient, by the rate as it is now."""
@@ -35,13 +39,13 @@ class AdamW(Optimizer):
 
     def __init__(self, groups: Iterable[Group], rate: Tensor) -> None:
         """Read `rate`, a number on the device of the weights, at each step."""
-        self._groups, self._rate = tuple(groups), rate
-        self._state: dict[Tensor, tuple[Tensor, Tensor, Tensor]] = {}
+        self.groups, self._rate = tuple(groups), rate
+        self.memory = {}
 
     @torch.no_grad()
     def step(self) -> None:
         """Change every weight that has a gradient."""
-        for group in self._groups:
+        for group in self.groups:
             weights, gradients = _with_gradients(group)
             if not weights:
                 continue
@@ -53,11 +57,11 @@ class AdamW(Optimizer):
                 weight_decay=group.weight_decay, eps=1e-8, amsgrad=False, maximize=False,
             )  # fmt: skip
 
-    def _of(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if weight not in self._state:
+    def _of(self, weight: Tensor) -> tuple[Tensor, ...]:
+        if weight not in self.memory:
             steps = torch.zeros((), device=weight.device)
-            self._state[weight] = torch.zeros_like(weight), torch.zeros_like(weight), steps
-        return self._state[weight]
+            self.memory[weight] = torch.zeros_like(weight), torch.zeros_like(weight), steps
+        return self.memory[weight]
 
 
 class Sgd(Optimizer):
@@ -65,19 +69,19 @@ class Sgd(Optimizer):
 
     def __init__(self, groups: Iterable[Group], rate: Tensor, momentum: float) -> None:
         """Read `rate`, a number on the device of the weights, at each step."""
-        self._groups, self._rate, self._momentum = tuple(groups), rate, momentum
-        self._averages: dict[Tensor, Tensor] = {}
+        self.groups, self._rate, self._momentum = tuple(groups), rate, momentum
+        self.memory = {}
 
     @torch.no_grad()
     def step(self) -> None:
         """Change every weight that has a gradient."""
-        for group in self._groups:
+        for group in self.groups:
             weights, gradients = _with_gradients(group)
             for weight, gradient in zip(weights, gradients, strict=True):
-                first = weight not in self._averages
+                first = weight not in self.memory
                 if first:
-                    self._averages[weight] = torch.zeros_like(weight)
-                average = [self._averages[weight]] if self._momentum else []
+                    self.memory[weight] = (torch.zeros_like(weight),)
+                average = list(self.memory[weight]) if self._momentum else []
                 torch._fused_sgd_(
                     [weight], [gradient], average, weight_decay=group.weight_decay,
                     momentum=self._momentum, lr=self._rate, dampening=0.0, nesterov=self._momentum > 0,

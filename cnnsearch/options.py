@@ -6,8 +6,9 @@ option count. Laws between fields are the look ahead's business: an option may b
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
-from cnnsearch.errors import Fault, InvalidSpecError, join, place
+from cnnsearch.errors import Fault, InvalidSpecError, faults_of, join, place
 from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, Site, sites
 from cnnsearch.text import Plain
 
@@ -30,7 +31,7 @@ def check(tree: Node, validate: Validate, where: str = "") -> None:
 
 def _fixed_faults(tree: Node, validate: Validate) -> Iterator[Fault]:
     data, places = pick(tree, {})
-    for fault in _faults(data, validate):
+    for fault in faults_of(partial(validate, data)):
         if fault.scope == "field" and not any(_within(fault.place, where) for where in places.values()):
             yield fault
 
@@ -43,7 +44,7 @@ def _option_faults(tree: Node, site: Site, validate: Validate) -> Iterator[Fault
         if where is None:  # how often a block is repeated: checked when it was read
             return
         concrete = isinstance(hole, Hole) and not list(sites(hole.options[index]))
-        for fault in _faults(data, validate):
+        for fault in faults_of(partial(validate, data)):
             counts = fault.scope == "field" or (fault.scope == "word" and concrete and fault.place != where)
             if counts and _within(fault.place, where) and not _in_inner_hole(fault.place, where, places):
                 yield fault._replace(place=_option_place(hole, index) + fault.place[len(where) :])
@@ -60,14 +61,6 @@ def _option_place(hole: Hole | Real, index: int) -> str:
     if isinstance(hole, Hole) and not hole.is_range:
         return f"{hole.name}.choice[{index}]"
     return hole.name
-
-
-def _faults(data: Plain, validate: Validate) -> tuple[Fault, ...]:
-    try:
-        validate(data)
-    except InvalidSpecError as error:
-        return error.faults
-    return ()
 
 
 def _within(where: str, outer: str) -> bool:

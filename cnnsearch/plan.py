@@ -1,120 +1,32 @@
 """What decides a study? One word, read from a file, from flags, or made in code."""
 
 import hashlib
-import json
-from collections.abc import Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Protocol, Self, cast
+from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from cnnsearch.datasets import FACTS, Facts
-from cnnsearch.defaults import DEFAULTS
-from cnnsearch.errors import Fault, InvalidSpecError, place
-from cnnsearch.holes import Hole, Node, Real, Suggest, fill, holes_of, read
+from cnnsearch.datasets import FACTS, Facts, data_root
+from cnnsearch.defaults import DEFAULTS, own_default
+from cnnsearch.errors import Fault, InvalidSpecError, brief, faults_of
+from cnnsearch.fill import Suggest, fill
+from cnnsearch.holes import Hole, Node, Real, holes_of
 from cnnsearch.network import Network
+from cnnsearch.objectives import Aim, Objectives
 from cnnsearch.options import check
+from cnnsearch.own.image import Image
+from cnnsearch.own.keep import changes, facts_of, is_there
+from cnnsearch.parse import read
+from cnnsearch.parts import Budget, Executor, Finals, Limits, Pruner, Sampler
 from cnnsearch.recipe import Recipe
+from cnnsearch.sameness import fingerprint_of
 from cnnsearch.space import Space
 from cnnsearch.text import Plain, read_file
-from cnnsearch.word import Word, as_tuple, passed_on
+from cnnsearch.word import Word, as_tuple, misfit, passed_on
 
-_INDECISIVE = frozenset({"budget", "executor", "name", "runs", "storage", "data_root"})
 _UNFITTED: dict[str, Plain] = {"restarts": [], "first_epoch_share": 1.0}
 """What a recipe has where it does not say, and the default plans fit to their number of epochs."""
-
-
-class Limits(Word):
-    """What no trained network may exceed; one that does is turned away before training and not counted."""
-
-    max_parameters: Annotated[int, Field(ge=1)] | None = None
-    """Learned numbers."""
-    max_macs: Annotated[int, Field(ge=1)] | None = None
-    """Multiply-adds of one image."""
-    max_weight_bytes: Annotated[int, Field(ge=1)] | None = None
-    """Bytes of the learned numbers in fp32."""
-    max_activation_bytes: Annotated[int, Field(ge=1)] | None = None
-    """fp32 bytes of all maps alive at once, one image."""
-
-    def excess(self, cost: "Priced") -> dict[str, float]:
-        """Give for each limit by what fraction the cost exceeds it; 0 or less is within."""
-        pairs = (
-            ("parameters", cost.parameters, self.max_parameters),
-            ("macs", cost.macs, self.max_macs),
-            ("weight_bytes", cost.weight_bytes, self.max_weight_bytes),
-            ("activation_bytes", cost.activation_bytes, self.max_activation_bytes),
-        )
-        return {name: value / most - 1 for name, value, most in pairs if most is not None}
-
-
-class Priced(Protocol):
-    """Whatever has a network's costs: its own `cost`, or a trial of a record."""
-
-    @property
-    def parameters(self) -> int:
-        """Learned numbers."""
-        ...
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds of one image."""
-        ...
-
-    @property
-    def weight_bytes(self) -> int:
-        """Of the learned numbers in fp32."""
-        ...
-
-    @property
-    def activation_bytes(self) -> int:
-        """Of all maps alive at once."""
-        ...
-
-
-class Budget(Word):
-    """When a study has done enough."""
-
-    trials: Annotated[int, Field(ge=1, le=1_000_000)] = 50
-    """Trained candidates (complete, stopped and failed), over all invocations."""
-    minutes: Annotated[float, Field(gt=0)] | None = None
-    """Minutes of this invocation, of which the second half is for the best of those that wait at a rung; null for no
-    end but the trials."""
-
-
-class Sampler(Word):
-    """Who proposes candidates."""
-
-    kind: Literal["tpe", "random"] = "tpe"
-    """Tree-structured Parzen estimator (Bergstra et al. 2011), or uniform draws."""
-    startup: Annotated[int, Field(ge=0, le=100_000)] = 10
-    """Candidates drawn uniformly before TPE begins."""
-
-
-class Pruner(Word):
-    """When a trial is stopped early."""
-
-    kind: Literal["halving", "successive", "median", "none"] = "halving"
-    """Halving decides at once (asynchronous successive halving, Li et al. 2020); successive (Jamieson and Talwalkar
-    2016) when all trials of the budget were at the rung, and trains the best from the beginning again; median stops
-    what is below it; none stops nothing."""
-    rungs: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(as_tuple)] = (1,)
-    """Epochs after which a trial may be stopped."""
-    keep: Annotated[float, Field(gt=0, le=1)] = 0.25
-    """Share of the scores seen at a rung that halving, of either kind, lets go on."""
-    startup: Annotated[int, Field(ge=0)] = 4
-    """Scores at a rung before anything is stopped there."""
-
-
-class Executor(Word):
-    """On what candidates are trained."""
-
-    kind: Literal["local"] = "local"
-    """Processes on this machine."""
-    workers: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Processes; null for one or two a GPU (up to four where NVIDIA's MPS runs), or one a CPU core without a GPU."""
-    device: str | None = None
-    """"cpu", "cuda" or "cuda:1"; null for all GPUs, or the CPU where there is none."""
 
 
 class Candidate(NamedTuple):
@@ -137,18 +49,44 @@ def _with_defaults(data: Plain) -> Plain:
     """Fill in what the data set's default plan says.
 
     A given space is taken whole, and without the limits that were fitted to the default one; so is a number of epochs
-    without the restarts and the short first epoch that were.
+    without the restarts, the short first epoch and the epochs of the finals that were.
     """
     if not isinstance(data, dict):
         return data
     given = {key: value for key, value in cast("dict[str, Plain]", data).items() if key != "$schema"}
-    dataset = given.get("dataset", "mnist")
-    default = _fitting(DEFAULTS[dataset if isinstance(dataset, str) and dataset in DEFAULTS else "mnist"], given)
+    default = _fitting(_default_of(given), given)
     merged = {**default, **given}
-    for key in ("recipe", "limits", "pruner"):
+    for key in ("recipe", "limits", "pruner", "finals"):
         if isinstance(given.get(key), dict):
             merged[key] = {**default.get(key, {}), **given[key]}
     return merged
+
+
+def _default_of(given: dict[str, Plain]) -> dict[str, Plain]:
+    """Give the data set's default plan; what is wrong with these fields is left to their own checks."""
+    dataset, root = given.get("dataset", "mnist"), given.get("data_root")
+    if not isinstance(dataset, str) or dataset in FACTS or not is_there(dataset):
+        return DEFAULTS[dataset if dataset == "digits" else "mnist"]
+    try:
+        image = Image.model_validate(given.get("image", {}))
+    except InvalidSpecError:
+        return DEFAULTS["mnist"]
+    facts = facts_of(dataset, image, data_root(root if isinstance(root, str) else None))
+    return own_default(facts.height, facts.width, facts.train_images)
+
+
+def finals_of(stored: dict[str, Plain]) -> dict[str, Plain]:
+    """Give what the data set's default plan says of the finals, for a run that had none, if it fits its epochs."""
+    default = _default_of(stored)
+    fits = stored["recipe"].get("epochs") == default["recipe"].get("epochs")
+    return default.get("finals", {}) if fits else {}
+
+
+def _known_or_there(dataset: str) -> str:
+    if dataset not in FACTS and not is_there(dataset):
+        names = " nor ".join(map(repr, FACTS))
+        raise misfit("", f"{brief(dataset)} is neither {names}, and no folder or .npz file of that name is there")
+    return dataset
 
 
 def _fitting(default: dict[str, Plain], given: dict[str, Plain]) -> dict[str, Plain]:
@@ -156,37 +94,48 @@ def _fitting(default: dict[str, Plain], given: dict[str, Plain]) -> dict[str, Pl
     recipe = given.get("recipe")
     if isinstance(recipe, dict) and "epochs" in recipe:
         unfitted = {key: value for key, value in _UNFITTED.items() if key in default["recipe"]}
-        default = {**default, "recipe": {**default["recipe"], **unfitted}}
+        default = {**default, "recipe": {**default["recipe"], **unfitted}, "finals": {}}
     return {key: value for key, value in default.items() if key != "limits" or "space" not in given}
 
 
 class Plan(Word):
     """Everything that decides a study."""
 
-    dataset: Literal["mnist", "digits"] = "mnist"
-    """What is classified: mnist (downloaded once) or digits (comes with scikit-learn)."""
+    dataset: Annotated[str, AfterValidator(_known_or_there), Field(examples=[*FACTS, "my_images"])] = "mnist"
+    """What is classified: mnist (downloaded once), digits (comes with scikit-learn), or images of one's own: a folder
+    with a folder of pictures for each class, or an .npz file with the arrays `images` and `labels`."""
+    image: Image = Image()
     data: str | None = None
     """The data set's SHA-256, written down by a run; a plan that has one is refused where the data are others."""
     space: dict[str, Any]
     """A network with holes, without input and classes, which follow from the data set."""
     recipe: dict[str, Any]
     """How candidates are trained; may have holes."""
+    objectives: Objectives = {}  # noqa: RUF012 (of a frozen word; filled in by its check)
+    """What is sought: validation_accuracy in any case, and beside it whatever shall be small: parameters, macs,
+    weight_bytes, activation_bytes, latency, each with {}. With `validation_accuracy: {at_least: 0.99}` the cheapest
+    network that reads so much right wins."""
     limits: Limits = Limits()
     budget: Budget = Budget()
     sampler: Sampler = Sampler()
     pruner: Pruner = Pruner()
+    repeats: Literal["record", "seed"] = "record"
+    """A candidate that is drawn again is answered from the record, or trained with another seed and counted: the spread
+    that this shows tells which differences are noise."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Decides what is drawn, and with the candidate's number initial weights, data order and augmentation."""
     start: Annotated[tuple[Network, ...], BeforeValidator(as_tuple)] = ()
     """Networks that are tried first."""
     imports: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
     """Modules of one's own that register kinds of blocks."""
+    finals: Finals | None = Finals()
+    """What comes after the search; null (--no-finals) for nothing."""
     executor: Executor = Executor()
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
     """The run's folder within `runs`; null for the data set and some characters of the plan's fingerprint."""
     runs: str = "runs"
     """The folder of all runs."""
-    storage: str | None = None
+    storage: Annotated[str | None, Field(repr=False)] = None  # it may hold a password
     """Optuna storage URL; null for a SQLite file in the run's folder."""
     data_root: str | None = None
     """Where data sets are kept; null for $CNNSEARCH_DATA, else the platform's cache folder."""
@@ -198,33 +147,80 @@ class Plan(Word):
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        try:
-            self._check_data()
-            _without_password(self.storage)
-            _ = self.searched, self.recipe_tree
-            for number, network in enumerate(self.start):
-                self._check_start(network, number)
-        except InvalidSpecError as error:
-            raise passed_on(error) from None
+        checks = (
+            self._check_data,
+            self._check_storage,
+            lambda: self.aim,
+            self._check_limits,
+            self._check_budget,
+            lambda: self.recipe_tree,
+        )
+        found = [fault for each in (*checks, self._check_start) for fault in faults_of(each)]
+        if found:
+            raise passed_on(InvalidSpecError(tuple(found)))
         return self
 
     def _check_data(self) -> None:
-        if self.data not in {None, self.facts.sha256}:
+        if self.dataset in FACTS and self.image != Image():
+            message = f"the images of {self.dataset} stay as they are; leave it out"
+            raise InvalidSpecError((Fault("image", message),))
+        if self.data is not None and self.data != self.facts.sha256:
             law = f"the plan was made for data with SHA-256 {self.data}, but {self.dataset} has {self.facts.sha256}"
-            raise InvalidSpecError((Fault("data", f"{law}; leave `data` out to plan anew"),))
+            seen = list(changes(self.data, self.facts.sha256, data_root(self.data_root)))
+            told = f" ({'; '.join(seen)})" if seen else ""
+            raise InvalidSpecError((Fault("data", f"{law}{told}; leave `data` out to plan anew"),))
 
-    def _check_start(self, network: Network, number: int) -> None:
+    def _check_limits(self) -> None:
+        """Refuse limits that no network of the space keeps, where that can be told."""
+        if not self.searched.costs.is_hopeless:
+            return
+        way_out = "raise the limit or allow smaller networks"
+        least = {name: self.searched.least(name) for name in self.limits.most}
+        found = tuple(
+            Fault(
+                f"limits.max_{name}", f"no network of the space has less than {least[name]:,}, not {most:,}; {way_out}"
+            )
+            for name, most in self.limits.most.items()
+            if least[name] > most
+        )
+        law = "each can be kept, but no network of the space keeps all of them; raise one or allow smaller networks"
+        raise InvalidSpecError(found or (Fault("limits", law),))
+
+    def _check_budget(self) -> None:
+        if self.budget.until_flat and self.aim.costs:
+            law = "what more trials may add is told of accuracy alone, and the plan has other objectives"
+            raise InvalidSpecError((Fault("budget.until_flat", f"{law}; leave it out"),))
+
+    def _check_storage(self) -> None:
+        _without_password(self.storage)
+
+    def _check_start(self) -> None:
         facts = self.facts
-        if (tuple(network.input.shape), network.classes) != (facts.shape, len(facts.classes)):
-            law = f"takes {network.input.shape} images of {network.classes} classes, but {self.dataset} has"
-            wanted = "x".join(str(axis) for axis in facts.shape)
-            message = f"{law} {wanted} images of {len(facts.classes)}; change input and classes"
-            raise InvalidSpecError((Fault(f"start[{number}]", message),))
+        wanted = f"{'x'.join(str(axis) for axis in facts.shape)} images of {len(facts.classes)}"
+        found: list[Fault] = []
+        for number, network in enumerate(self.start):
+            if (tuple(network.input.shape), network.classes) != (facts.shape, len(facts.classes)):
+                law = f"takes {network.input.shape} images of {network.classes} classes, but {self.dataset} has"
+                found.append(Fault(f"start[{number}]", f"{law} {wanted}; change input and classes"))
+        if found:
+            raise InvalidSpecError(tuple(found))
 
-    @property
+    @cached_property
     def facts(self) -> Facts:
         """What is known of the data set without loading it."""
-        return FACTS[self.dataset]
+        if self.dataset in FACTS:
+            return FACTS[self.dataset]
+        return facts_of(self.dataset, self.image, data_root(self.data_root))
+
+    @property
+    def trains_again(self) -> bool:
+        """Whether a candidate that is drawn again is trained again."""
+        return self.repeats == "seed"
+
+    @cached_property
+    def aim(self) -> Aim:
+        """The objectives, ready for use."""
+        return Aim.of(self.objectives)
 
     @cached_property
     def searched(self) -> Space:
@@ -235,7 +231,7 @@ class Plan(Word):
             raise InvalidSpecError(tuple(Fault(f"space.{key}", message) for key in sorted(decided)))
         image = {"channels": facts.channels, "height": facts.height, "width": facts.width}
         try:
-            return Space({"input": image, **self.space, "classes": len(facts.classes)})
+            return Space({"input": image, **self.space, "classes": len(facts.classes)}, self.limits.most)
         except InvalidSpecError as error:
             raise error.under("space") from None
 
@@ -270,12 +266,12 @@ class Plan(Word):
     @cached_property
     def fingerprint(self) -> str:
         """Eight hexadecimal digits of what decides the results."""
-        return hashlib.sha256(json.dumps(decisive(self.stored()), sort_keys=True).encode()).hexdigest()[:8]
+        return fingerprint_of(self.stored())
 
     @property
     def run_name(self) -> str:
         """The name given, else the data set's with the fingerprint: the same plan continues the same run."""
-        return self.name or f"{self.dataset}-{self.fingerprint}"
+        return self.name or f"{self.facts.name}-{self.fingerprint}"
 
     @property
     def folder(self) -> Path:
@@ -289,11 +285,6 @@ def _middle(hole: Hole | Real) -> float:
     return (hole.low * hole.high) ** 0.5 if hole.log else (hole.low + hole.high) / 2
 
 
-def decisive(stored: dict[str, Plain]) -> dict[str, Plain]:
-    """Leave out of a stored plan what does not decide what is found: where, on what and how long it runs."""
-    return {key: value for key, value in stored.items() if key not in _INDECISIVE}
-
-
 def _without_password(storage: str | None) -> str | None:
     if storage is None:
         return None
@@ -305,16 +296,6 @@ def _without_password(storage: str | None) -> str | None:
     except (ArgumentError, ValueError):  # what was given is not repeated: it may hold a password
         raise InvalidSpecError((Fault("storage", "not a URL such as sqlite:////folder/studies.db"),)) from None
     return url.set(query={}).render_as_string(hide_password=True)  # a query may hold a password too
-
-
-def differences(old: Plain, new: Plain, where: str = "") -> Iterator[str]:
-    """Say each difference between two plans' decisive data, by its place."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        before, now = cast("dict[str, Plain]", old), cast("dict[str, Plain]", new)
-        for key in {**before, **now}:
-            yield from differences(before.get(key), now.get(key), place(where, key))
-    elif old != new:
-        yield f"{where}: {json.dumps(old)} before, {json.dumps(new)} now"
 
 
 def read_plan(path: str | Path) -> Plan:
@@ -334,10 +315,12 @@ def with_start_networks(data: Plain, folder: Path) -> Plain:
     if not isinstance(plan.get("start"), list):
         return cast("Plain", data)
     start = cast("list[Plain]", plan["start"])
-    return {**plan, "start": [_start_network(folder, item, number) for number, item in enumerate(start)]}
+    if found := [fault for place in enumerate(start) for fault in faults_of(partial(_start_network, folder, *place))]:
+        raise InvalidSpecError(tuple(found))
+    return {**plan, "start": [_start_network(folder, number, item) for number, item in enumerate(start)]}
 
 
-def _start_network(folder: Path, item: Plain, number: int) -> Plain:
+def _start_network(folder: Path, number: int, item: Plain) -> Plain:
     if not isinstance(item, str):
         return item
     path = folder / item

@@ -11,7 +11,7 @@ from cnnsearch.holes import Real, count_fillings
 from cnnsearch.network import Network
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.size import size
-from cnnsearch.space import uniformly
+from cnnsearch.space import Space, uniformly
 from cnnsearch.speed import recall
 
 DRAWS = 10
@@ -24,11 +24,15 @@ def describe(plan: Plan) -> Iterator[str]:
     limits = ", ".join(f"{name} {most:,}" for name, most in plan.limits.model_dump(exclude_none=True).items())
     yield f"run       {plan.folder}"
     yield f"data      {facts.name}: {facts.train_images:,} training images, {facts.validation_images:,} for validation"
+    if facts.notice:
+        yield f"notice    {facts.notice}"
     yield f"budget    {budget.trials} trials{f', {budget.minutes} minutes' if budget.minutes else ''}"
+    yield f"sought    {plan.aim}"
     yield f"limits    {limits or 'none'}"
     yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan)}"
     yield f"workers   {len(devices)}: {', '.join(devices)}"
     yield f"space     {size(plan.searched)}"
+    yield from never_drawn(plan.searched, "space.")
     yield f"recipe    {_recipe(plan)}"
     if plan.start:
         yield "\ntried first:"
@@ -39,6 +43,12 @@ def describe(plan: Plan) -> Iterator[str]:
     for candidate in drawn:
         yield f"  {priced(candidate.network)}{_over(plan, candidate.network)}"
     yield f"\nforecast  {_forecast(plan, drawn, devices)}"
+
+
+def never_drawn(space: Space, where: str = "") -> Iterator[str]:
+    """Warn of options that fit nowhere: they are passed over in every draw."""
+    for place in space.never_drawn:
+        yield f"warning   {where}{place} fits in no network and is never drawn: a slip of the pen?"
 
 
 def priced(network: Network) -> str:
@@ -56,7 +66,7 @@ def _stopping(plan: Plan) -> str:
 
 
 def _over(plan: Plan, network: Network) -> str:
-    over = [name for name, excess in plan.limits.excess(network.cost).items() if excess > 0]
+    over = plan.limits.exceeded(network.cost)
     return f", over the limit of {', '.join(over)}" if over else ""
 
 
@@ -82,7 +92,7 @@ def _draws(plan: Plan) -> Iterator[Candidate]:
 
 
 def _forecast(plan: Plan, drawn: list[Candidate], devices: tuple[str, ...]) -> str:
-    speed = recall(plan.dataset, devices[0])
+    speed = recall(plan.facts.key, devices[0])
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
     if speed is None or not allowed:
         return "unknown until the first run"

@@ -3,9 +3,9 @@
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from cnnsearch.word import Word, as_tuple
+from cnnsearch.word import Word, tuple_of
 
 
 class Augmentation(Word):
@@ -39,7 +39,9 @@ class Recipe(Word):
     """Of SGD and Muon; AdamW does not use it."""
     schedule: Literal["one-cycle", "cosine"] = "one-cycle"
     """One-cycle (Smith and Topin 2018) warms up first; cosine (Loshchilov and Hutter 2017) only falls."""
-    restarts: Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(max_length=64), BeforeValidator(as_tuple)] = ()
+    restarts: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], Field(json_schema_extra={"maxItems": 64}), tuple_of(0, 64)
+    ] = ()
     """Epochs after which the schedule begins anew (SGDR, Loshchilov and Hutter 2017), so that the score there is that
     of a whole short training, by which candidates can be compared; the last epoch and later ones have no effect."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05

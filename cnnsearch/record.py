@@ -1,23 +1,35 @@
 """How is what happened written down, so that what was acknowledged is never lost?
 
-`record.jsonl` and, for the many epochs, `epochs.jsonl`: lines are only ever added, each with one write and one fsync
-(0.1 to 5 ms, the disk's own time). A line is acknowledged when `append` returns. A crash or a full disk can leave a
-piece of a line that was never acknowledged at the end; it is cut off when the file is next opened for writing, and
-readers pass over it.
+`record.jsonl` and, for the many epochs, `epochs.jsonl`: lines are only ever added, each with one write. A last word
+(finished, interrupted, closed) and an opening are acknowledged when `append` returns: they are on the disk by then,
+with all that was written before. What tells of work under way (asked, started, epoch) shares their fsync: it survives
+the death of the process, and where a power cut takes it, the same candidate is asked and trained again. (An fsync takes
+0.1 to 5 ms, the disk's own time; one for each of these took more than half of the coordinator's time for a trial.)
+
+A crash or a full disk can leave a piece of a line that was never acknowledged at the end; it is cut off when the file
+is next opened for writing, and readers pass over it. So are epochs of a trial that was never asked: a power cut may
+take the line that asked for it and leave the epochs, which lie in another file.
 """
 
+import errno
 import os
-from collections.abc import Generator
+import re
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from cnnsearch.errors import RunError
-from cnnsearch.events import Epoch, Event, to_line
-from cnnsearch.files import sync_folder
+from cnnsearch.errors import FULL, RunError
+from cnnsearch.events import Asked, Epoch, Event, Started, to_line
+from cnnsearch.files import make_folder, no_room, open_own, refuse_links, sync_folder
 from cnnsearch.lock import owned
+from cnnsearch.signals import held
 
 RECORD = "record.jsonl"
 EPOCHS = "epochs.jsonl"
+# No text in a line can hold them: JSON writes a quote there with a backslash.
+_ASKED = re.compile(rb'"event":\s*"asked"')
+_TRIAL = re.compile(rb'"trial":\s*(\d+)')
 
 
 class Record:
@@ -26,19 +38,40 @@ class Record:
     def __init__(self, record: "Log", epochs: "Log") -> None:
         self._record = record
         self._epochs = epochs
+        self._lost: RunError | None = None
 
     def append(self, event: Event) -> None:
-        """Write one event; it is on the disk when this returns. Raises RunError when the disk refuses."""
-        (self._epochs if isinstance(event, Epoch) else self._record).append(to_line(event))
+        """Write one event, and what is not of work under way to the disk; raise RunError when the disk refuses."""
+        with held():
+            if self._lost:  # a later line may speak of a trial that went with the lines before
+                raise self._lost
+            (self._epochs if isinstance(event, Epoch) else self._record).append(to_line(event))
+            if not isinstance(event, Asked | Started | Epoch):
+                self.sync()
+
+    def sync(self) -> None:
+        """Bring to the disk what was written: the epochs first, so that no last word is there without them.
+
+        Where the disk refuses, nobody knows what of it is there: it is taken back, and the record is over.
+        """
+        try:
+            self._epochs.sync()
+            self._record.sync()
+        except RunError as error:
+            self._lost = error
+            self._epochs.take_back()
+            self._record.take_back()
+            raise
 
 
 class Log:
     """One file of lines, open for adding."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sound: Callable[[bytes], int]) -> None:
         self._path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
-        self._bytes = sound_bytes(path.read_bytes())
+        self._descriptor = open_own(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        self._bytes = sound(path.read_bytes())
+        self._unsynced = 0
         os.ftruncate(self._descriptor, self._bytes)
         os.fsync(self._descriptor)
         sync_folder(path.parent)
@@ -49,34 +82,57 @@ class Log:
             written = os.write(self._descriptor, line)
             if written < len(line):  # a full disk takes what still fits; the rest then tells the reason
                 os.write(self._descriptor, line[written:])
-                self._refuse(line, "the disk took only a part of it")
+                raise OSError(errno.ENOSPC, "the disk took only a part of it")  # noqa: TRY301 (told below)
+        except OSError as error:
+            self._cut()
+            raise self._refusal(len(line), error) from error
+        self._bytes += len(line)
+        self._unsynced += len(line)
+
+    def sync(self) -> None:
+        """Bring all lines to the disk; does nothing where they are there."""
+        if not self._unsynced:
+            return
+        try:
             os.fsync(self._descriptor)
         except OSError as error:
-            self._refuse(line, error.strerror or str(error))
-        self._bytes += len(line)
+            raise self._refusal(self._unsynced, error) from error
+        self._unsynced = 0
+
+    def take_back(self) -> None:
+        """Cut off the lines that are not on the disk."""
+        self._bytes -= self._unsynced
+        self._unsynced = 0
+        self._cut()
 
     def close(self) -> None:
         """Let go of the file."""
         os.close(self._descriptor)
 
-    def _refuse(self, line: bytes, reason: str) -> None:
+    def _cut(self) -> None:
         with suppress(OSError):
             os.ftruncate(self._descriptor, self._bytes)
-        raise RunError(
-            f"{self._path}: cannot write {len(line)} bytes ({reason}); nothing written before is lost: "
-            "make room and give the same command again"
-        )
+
+    def _refusal(self, count: int, error: OSError) -> RunError:
+        reason = error.strerror or str(error)
+        if error.errno in FULL:
+            return no_room(self._path, count, reason)
+        law = f"{self._path}: cannot write {count:,} bytes ({reason}); nothing written before is lost"
+        return RunError(f"{law}: see to the disk and give the same command again")
 
 
 @contextmanager
 def own(folder: Path) -> Generator[Record]:
     """Own a run's folder for the length of a `with`, and write its record.
 
-    Raises RunError naming the owner when another process owns it.
+    Raises RunError naming the owner when another process owns it, or a link that lies in it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    refuse_links(folder)
     with owned(folder):
-        logs = Log(folder / RECORD), Log(folder / EPOCHS)
+        record = Log(folder / RECORD, sound_bytes)
+        asked = len(_ASKED.findall((folder / RECORD).read_bytes()))
+        logs = record, Log(folder / EPOCHS, partial(sound_epochs, asked=asked))
         try:
             yield Record(*logs)
         finally:
@@ -93,3 +149,14 @@ def sound_bytes(content: bytes) -> int:
     end = content.rfind(b"\n") + 1
     last = content.rfind(b"\n", 0, max(end - 1, 0)) + 1
     return last if b"\0" in content[last:end] else end
+
+
+def sound_epochs(content: bytes, asked: int) -> int:
+    """Count the bytes up to the first epoch of a trial that was never asked; trials are numbered as they are asked."""
+    size = 0
+    for line in content[: sound_bytes(content)].splitlines(keepends=True):
+        trial = _TRIAL.search(line)
+        if trial and int(trial[1]) >= asked:
+            break
+        size += len(line)
+    return size

@@ -11,8 +11,8 @@ from typing import Any, cast
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import CoreSchema
 
-from cnnsearch.holes import MOST_OPTIONS, MOST_REPEATS
 from cnnsearch.network import Network
+from cnnsearch.parse import MOST_OPTIONS, MOST_REPEATS
 from cnnsearch.plan import Plan
 from cnnsearch.recipe import Recipe
 from cnnsearch.word import Word
@@ -38,6 +38,7 @@ def plan_schema() -> Schema:
     fields: dict[str, Schema] = plan["properties"]
     fields["space"] = {**opening.inside(_space(words), "Network"), "description": fields["space"]["description"]}
     fields["recipe"] = {**opening.inside(recipe, "Recipe"), "description": fields["recipe"]["description"]}
+    fields["objectives"]["additionalProperties"] = {"anyOf": [_ref("Objective"), {"type": "null"}]}
     fields["start"]["items"] = {"anyOf": [_ref("Network"), {"description": "A network file.", "type": "string"}]}
     plan = {**plan, "properties": {"$schema": _OWN_SCHEMA, **fields}}
     del plan["required"]  # what is left out follows from the data set

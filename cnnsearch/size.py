@@ -5,13 +5,14 @@ would take too long, both are estimated from plain uniform draws, and said to be
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import takewhile
 from math import log10, sqrt
 from typing import NamedTuple
 
 from pydantic_core import PydanticCustomError
 
+from cnnsearch.afford import Bill, CostAhead
 from cnnsearch.fit import as_block, lists_of
 from cnnsearch.flow import Row as FlowRow
 from cnnsearch.flow import first_sight, walk
@@ -56,6 +57,16 @@ def _rounded(count: int) -> str:
     return f"{count:.2g}" if count < MOST_ROUNDED else f"10^{int(log10(count))}"
 
 
+class _Way(NamedTuple):
+    """What fillings of a block that compute the same have in common."""
+
+    out: Shape | None
+    """None where they do not fit."""
+    chance: float
+    bill: Bill
+    """The least in each, where they differ in the memory that they need."""
+
+
 class _TooLargeError(Exception):
     """The exact count would take too long."""
 
@@ -92,29 +103,34 @@ class _State(NamedTuple):
     shape: Shape
     number: int
     """Blocks so far."""
+    bill: Bill
+    """What they cost of what is limited."""
 
 
 class _Count:
     """Counts one space; what several fillings write alike counts once.
 
     Lists of blocks and repeats may have the same network in common, so networks are counted as the words of an
-    automaton are: by all the states together that the layers so far may have led to.
+    automaton are: by all the states together that the layers so far may have led to. With `costs`, only what keeps the
+    limits counts.
     """
 
-    def __init__(self, space: Space) -> None:
-        self.ahead = space.ahead
+    def __init__(self, space: Space, costs: CostAhead | None = None) -> None:
+        self.reduced: Callable[[Shape], Shape] = Shape._make if costs else space.ahead.reduced
+        self.costs = costs or CostAhead(Map(()), space.ahead, {})
         self.walks = 0
-        self.steps: dict[tuple[Node, Shape], dict[Tokens, tuple[Shape | None, float]]] = {}
+        self.steps: dict[tuple[Node, Shape], dict[Tokens, _Way]] = {}
         self.shares: dict[tuple[tuple[Node, ...], Shape, int], float] = {}
         self.words: dict[frozenset[_State], int] = {}
         assert isinstance(space.tree, Map), space.tree
         self.parts = dict(space.tree.items)
+        self.classes = min(to_plain(filled) for filled, _ in fillings(self.parts["classes"]))
         self.lists = list(lists_of(self.parts["blocks"]))
 
     def share(self) -> float:
         """Add up the chances of what fits, over every input and every list of blocks."""
         return sum(
-            chance * row_chance * self._share(row.items, self.ahead.reduced(_shape(filled)), 0)
+            chance * row_chance * self._share(row.items, self.reduced(_shape(filled)), 0)
             for filled, chance in fillings(self.parts["input"])
             for row, row_chance in self.lists
         )
@@ -123,7 +139,10 @@ class _Count:
         """Add up the distinct networks over every input and number of classes."""
         classes = {filled for filled, _ in fillings(self.parts["classes"])}
         inputs = {_shape(filled) for filled, _ in fillings(self.parts["input"])}
-        starts = ([_State((), row.items, self.ahead.reduced(shape), 0) for row, _ in self.lists] for shape in inputs)
+        starts = (
+            [_State((), row.items, self.reduced(shape), 0, self.costs.nothing) for row, _ in self.lists]
+            for shape in inputs
+        )
         return len(classes) * sum(self._words(states) for states in starts)
 
     def _share(self, items: tuple[Node, ...], shape: Shape, number: int) -> float:
@@ -137,7 +156,7 @@ class _Count:
                 parts = (chance * self._share((*first.items[:length], *rest), shape, number) for length, chance in ways)
             else:
                 outs = self._outs(first, shape).values()
-                parts = (chance * self._share(rest, out, number + 1) for out, chance in outs if out)
+                parts = (way.chance * self._share(rest, way.out, number + 1) for way in outs if way.out)
             self.shares[key] = sum(parts)
         return self.shares[key]
 
@@ -147,6 +166,8 @@ class _Count:
         if any(state.items is None and not state.written for state in begun):
             return 1
         if begun not in self.words:
+            if len(self.words) > MOST_WALKS:
+                raise _TooLargeError
             followers: dict[object, set[_State]] = {}
             for state in begun:
                 for after in self._begin(state):
@@ -159,42 +180,49 @@ class _Count:
         if state.written:
             yield state
         elif not state.items:
-            heads = self._heads(state.shape) if 0 < state.number <= MOST_BLOCKS else ()
-            yield from (state._replace(written=(*head, None), items=None) for head in heads)
+            for head, bill in self._heads(state.shape).items() if 0 < state.number <= MOST_BLOCKS else ():
+                if self.costs.keeps(self.costs.sum(state.bill, bill)):
+                    yield state._replace(written=(*head, None), items=None)
         elif isinstance(state.items[0], Repeat):
             repeat, *rest = state.items
             assert isinstance(repeat, Repeat), repeat
             for length in _lengths(repeat):
                 yield from self._begin(state._replace(items=(*repeat.items[:length], *rest)))
         else:
-            for written, (out, _) in self._outs(state.items[0], state.shape).items():
-                if out:
-                    yield from self._begin(_State(written, state.items[1:], out, state.number + 1))
+            for written, way in self._outs(state.items[0], state.shape).items():
+                if way.out and self.costs.keeps(bill := self.costs.sum(state.bill, way.bill)):
+                    yield from self._begin(_State(written, state.items[1:], way.out, state.number + 1, bill))
 
-    def _outs(self, block: Node, shape: Shape) -> dict[Tokens, tuple[Shape | None, float]]:
+    def _outs(self, block: Node, shape: Shape) -> dict[Tokens, _Way]:
         """Group a block's fillings by what they compute; those that do not fit are one group."""
         key = (block, shape)
         if key not in self.steps:
-            groups: dict[Tokens, tuple[Shape | None, float]] = {}
+            groups: dict[Tokens, _Way] = {}
             for filled, chance in fillings(block):
-                computes, out = self._walk(filled, shape)
-                groups[computes] = (out, groups.get(computes, (out, 0.0))[1] + chance)
+                computes, way = self._walk(filled, shape)
+                known = groups.get(computes, way._replace(chance=0.0))
+                groups[computes] = _Way(way.out, known.chance + chance, _least(known.bill, way.bill))
             self.steps[key] = groups
         return self.steps[key]
 
-    def _walk(self, filled: Node, shape: Shape) -> tuple[Tokens, Shape | None]:
+    def _walk(self, filled: Node, shape: Shape) -> tuple[Tokens, _Way]:
         self.walks += 1
         if self.walks > MOST_WALKS:
             raise _TooLargeError
         try:
             rows, sight = through(as_block(filled), first_sight(shape), "")
         except (MisfitError, PydanticCustomError):  # a law of sizes, or one between fields
-            return (None,), None
-        return _tokens(rows), self.ahead.reduced(sight.shape)
+            return (None,), _Way(None, 0.0, ())
+        return _tokens(rows), _Way(self.reduced(sight.shape), 0.0, self.costs.bill(rows))
 
-    def _heads(self, shape: Shape) -> set[Tokens]:
+    def _heads(self, shape: Shape) -> dict[Tokens, Bill]:
         found = (Head.model_validate(to_plain(filled)) for filled, _ in fillings(self.parts.get("head", Map(()))))
-        return {_tokens(walk(head.flow(2), first_sight(shape), "head")[0]) for head in found}
+        walked = (walk(head.flow(self.classes), first_sight(shape), "head")[0] for head in found)
+        return {_tokens(rows): self.costs.bill(rows) for rows in walked}
+
+
+def _least(one: Bill, other: Bill) -> Bill:
+    return tuple(min(pair) for pair in zip(one, other, strict=True))
 
 
 def _shape(filled: Node) -> Shape:
@@ -221,13 +249,16 @@ def _without_common_beginning(states: Iterable[_State]) -> frozenset[_State]:
 
 
 def count_candidates(space: Space, recipe: Node) -> int | None:
-    """Count networks times recipes; None where a hole holds endlessly many values or counting would take too long."""
+    """Count networks times recipes, of those that keep the limits.
+
+    None where a hole holds endlessly many values or counting would take too long.
+    """
     if any(isinstance(site.hole, Real) for tree in (space.tree, recipe) for site in sites(tree)):
         return None
     if count_fillings(recipe) > MOST_WALKS:
         return None
     recipes = {Recipe.model_validate(to_plain(filled)).computes for filled, _ in fillings(recipe)}
     try:
-        return _Count(space).networks() * len(recipes)
+        return _Count(space, space.costs if space.costs.limits else None).networks() * len(recipes)
     except _TooLargeError:
         return None

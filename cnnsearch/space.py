@@ -2,14 +2,23 @@
 
 import math
 import random
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import cached_property
 from typing import NamedTuple
 
+from cnnsearch.afford import CostAhead
 from cnnsearch.errors import InvalidSpecError
+from cnnsearch.fill import Filled, Suggest, fill
 from cnnsearch.fit import LookAhead
-from cnnsearch.holes import Hole, Map, Node, Real, Suggest, fill, holes_of, read
-from cnnsearch.network import Network
+from cnnsearch.holes import Hole, Map, Node, Real, holes_of, narrowed, sites
+from cnnsearch.network import MOST, Network
 from cnnsearch.options import check
+from cnnsearch.parse import read
 from cnnsearch.text import Plain
+
+_REPETITION = re.compile(r"(\.block)\[\d+\]")
 
 
 class Drawn(NamedTuple):
@@ -25,6 +34,8 @@ class Drawn(NamedTuple):
 class Space:
     """A network with holes. Reading it checks every option, and that something fits.
 
+    `most` names limits by the costs' names; what is drawn keeps them wherever the look ahead is short enough.
+
     >>> import random
     >>> space = Space({
     ...     "input": {"channels": 1, "height": 8, "width": 8}, "classes": 10,
@@ -34,7 +45,7 @@ class Space:
     {'blocks[0].conv.kernel_size': 3}
     """
 
-    def __init__(self, data: Plain) -> None:
+    def __init__(self, data: Plain, most: Mapping[str, int] | None = None) -> None:
         if not isinstance(data, dict) or "blocks" not in data:
             Network.model_validate(data)  # says what is missing
         self.tree: Node = read(data)
@@ -42,19 +53,46 @@ class Space:
         assert isinstance(self.tree, Map)
         self.ahead = LookAhead(self.tree)
         self.ahead.refuse_hopeless(self.tree)
+        self.costs = CostAhead(self.tree, self.ahead, most or {})
 
     @property
     def holes(self) -> list[Hole | Real]:
         """Every hole, those of repetitions and options not always used too."""
         return list(holes_of(self.tree))
 
+    @cached_property
+    def never_drawn(self) -> tuple[str, ...]:
+        """The places of options that fit in no network, whatever is drawn for the other holes; mostly slips of the pen.
+
+        Of a block that is repeated an option counts if it fits in none of the repetitions.
+        """
+        fits: dict[str, bool] = {}
+        for hole, needs in sites(self.tree):
+            if isinstance(hole, Hole) and not hole.is_range and self.ahead.decides(hole):
+                for index in range(len(hole.options)):
+                    place = _REPETITION.sub(r"\1[*]", f"{hole.name}.choice[{index}]")
+                    if not fits.get(place):
+                        fits[place] = self.ahead.can_fit(narrowed(self.tree, {**needs, hole.name: index}))
+        return tuple(place for place, fit in fits.items() if not fit)
+
     def draw(self, suggest: Suggest) -> Drawn:
         """Ask for every hole and make a network that fits.
 
         Raises InvalidSpecError where it exceeds a limit of the library, which sizes alone do not show.
         """
-        filled = fill(self.tree, suggest, self.ahead.can_fit, self.ahead.decides)
+        filled = self._fill({hole.name: suggest(hole) for hole in holes_of(self.tree)})
         return Drawn(Network.model_validate(filled.data), filled.asked, filled.built)
+
+    def _fill(self, answers: Mapping[str, float]) -> Filled:
+        if self.costs.is_known:
+            with suppress(InvalidSpecError):  # a hole too wide to look ahead at left too little for the others
+                return fill(self.tree, lambda hole: answers[hole.name], self.costs.can_fit, self.costs.decides)
+        return fill(self.tree, lambda hole: answers[hole.name], self.ahead.can_fit, self.ahead.decides)
+
+    def least(self, cost: str) -> int:
+        """Give the least that any network has of a cost; 0 where that takes too long to find out."""
+        assert isinstance(self.tree, Map)
+        return CostAhead(self.tree, self.ahead, {cost: MOST._asdict()[cost]}).least
 
     def draw_blindly(self, suggest: Suggest) -> Network | None:
         """Draw as one would without looking ahead; None where it does not fit."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from platformdirs import user_state_path
 
-from cnnsearch.datasets import Facts
+from cnnsearch.datasets import Facts, kept
 from cnnsearch.files import write_whole
 from cnnsearch.history import Run
 
@@ -51,7 +51,7 @@ def remember(run: Run, facts: Facts, device: str) -> None:
     share = done / sum(sum(trial.recipe.passes) for trial in trained)
     speed = Speed(base, per_mac, share, time.time())
     with suppress(OSError):
-        path = _file(facts.name, device)
+        path = _file(facts.key, device)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, json.dumps(speed._asdict()))
 
@@ -76,4 +76,4 @@ def recall(dataset: str, device: str) -> Speed | None:
 
 
 def _file(dataset: str, device: str) -> Path:
-    return user_state_path("cnnsearch") / f"speed-{dataset}-{device.partition(':')[0]}.json"
+    return kept(user_state_path) / f"speed-{dataset}-{device.partition(':')[0]}.json"

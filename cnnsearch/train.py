@@ -11,11 +11,10 @@ changes from step to step lies in tensors that keep their place, so that a GPU m
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from hashlib import sha256
 from itertools import islice
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,26 +27,13 @@ from cnnsearch.muon import Muon
 from cnnsearch.optimizers import AdamW, Group, Optimizer, Sgd
 from cnnsearch.recipe import Recipe
 from cnnsearch.replay import Repeated
+from cnnsearch.snapshot import Epoch, Snapshot, go_on, tensors_of
 
 WARM_UP = 0.3  # of a one-cycle schedule, and the two divisors below: torch.optim.lr_scheduler.OneCycleLR's defaults
 START_DIVISOR = 25.0
 END_DIVISOR = 250_000.0
 KERNEL_AXES = 4  # of a convolution: channels out, channels in, height, width
 VALIDATION_BATCH = 250  # on a CPU a batch of 1,000 leaves the cache and takes twice as long
-
-
-class Epoch(NamedTuple):
-    """What one pass over the training images came to; validation with the weights at its end."""
-
-    epoch: int
-    """From 1."""
-    loss: float
-    """Mean over the training images, label smoothing and augmentation included."""
-    validation_accuracy: float
-    """A fraction from 0 to 1, computed in fp32."""
-    validation_loss: float
-    """Mean cross-entropy, without label smoothing."""
-    seconds: float
 
 
 class Diverged(Exception):  # noqa: N818 (an outcome of a training, not a fault in the program)
@@ -141,18 +127,29 @@ def _batches(images: int, batch_size: int, generator: torch.Generator) -> list[T
     return list(order_N[: images - images % batch_size].view(-1, batch_size))
 
 
-def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterator[Epoch]:
+def train(
+    module: nn.Module,
+    data: DataSet,
+    recipe: Recipe,
+    seed: int,
+    since: Snapshot | None = None,
+    keep: Callable[[Snapshot], None] = lambda _: None,
+) -> Iterator[Epoch]:
     """Train a module on the device of its data, and yield after each epoch; raise Diverged on a non-finite loss.
 
     After the last epoch the module holds that epoch's weights. The same seed on the same machine gives the same
     weights again; initial weights are the caller's: call `torch.manual_seed(seed)` before building the module.
+    `keep` is shown where the training stands before each epoch but the last is yielded; with such a snapshot as `since`
+    its epochs are yielded again, and what follows is the same to the bit.
     """
     images_NCHW, labels_N = data.train
     device = images_NCHW.device
-    module.to(memory_format=torch.channels_last)
+    whole = module.to(memory_format=torch.channels_last)
     batch_size = min(recipe.batch_size, len(labels_N))
     steps_a_pass = len(labels_N) // batch_size
-    rates = iter(learning_rates(recipe, steps_a_pass))
+    steps = steps_of(recipe, steps_a_pass)
+    done = since.epochs if since else ()
+    rates = iter(learning_rates(recipe, steps_a_pass)[sum(steps[: len(done)]) :])
 
     chosen_N = torch.zeros(batch_size, dtype=torch.int64, device=device)
     rate = torch.zeros((), dtype=torch.float32 if device.type == "cuda" else torch.float64, device=device)
@@ -160,6 +157,9 @@ def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterat
     generator = torch.Generator(device)
     optimizers = _optimizers(module, recipe, rate)
     module = fused(module)
+    if since:
+        go_on(whole, optimizers, since.tensors)
+    yield from done
 
     def step() -> None:
         inputs_NCHW = normalised(images_NCHW[chosen_N], data)
@@ -176,14 +176,14 @@ def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterat
         loss_sum.add_(loss.detach())  # read once an epoch: reading it makes the program wait for the device
 
     repeated = Repeated(step, generator)
-    for epoch, steps in enumerate(steps_of(recipe, steps_a_pass), start=1):
+    for epoch in range(len(done) + 1, recipe.epochs + 1):
         began = time.perf_counter()
         module.train()
         with repeated.beside(), torch.random.fork_rng([device] if device.type == "cuda" else []):
             generator.manual_seed(_mix(seed, epoch))
             torch.manual_seed(_mix(seed, epoch))  # dropout draws from torch's own generators
             loss_sum.zero_()
-            batches = _batches(len(labels_N), batch_size, generator)[:steps]
+            batches = _batches(len(labels_N), batch_size, generator)[: steps[epoch - 1]]
             for batch_N in batches:
                 chosen_N.copy_(batch_N)
                 rate.fill_(next(rates))
@@ -193,4 +193,7 @@ def train(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Iterat
         accuracy, validation_loss = validate(module, data.validation, data)
         if not math.isfinite(mean_loss + validation_loss):
             raise Diverged(f"epoch {epoch}: training loss {mean_loss}, validation loss {validation_loss}")
-        yield Epoch(epoch, mean_loss, accuracy, validation_loss, time.perf_counter() - began)
+        done = (*done, Epoch(epoch, mean_loss, accuracy, validation_loss, time.perf_counter() - began))
+        if epoch < recipe.epochs:
+            keep(Snapshot(done, tensors_of(whole, optimizers)))
+        yield done[-1]

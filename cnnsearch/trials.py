@@ -5,7 +5,7 @@ opened. Parameters are what was *built*, active holes only, and not what was ask
 so candidates that were turned away or repeat another are kept as pruned trials without a value.
 """
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -16,13 +16,16 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from cnnsearch.events import Scalar
 from cnnsearch.history import Run, Trial
+from cnnsearch.objectives import Aim
 
 WIDE = 20.0  # a range whose ends are this far apart is looked at on a logarithmic axis
 MOST_STEPS = 8  # a hole with so few numbers has a tick for each
+ACCURATE = Aim()
 
 _STATES = {
     "complete": TrialState.COMPLETE,
@@ -32,6 +35,11 @@ _STATES = {
     "failed": TrialState.FAIL,
     "running": TrialState.RUNNING,
 }
+
+
+def directions(aim: Aim) -> list[StudyDirection]:
+    """Say what Optuna does with accuracy, and with each of the costs."""
+    return [StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * len(aim.costs)]
 
 
 def distributions(trials: Iterable[Trial]) -> dict[str, BaseDistribution]:
@@ -48,11 +56,13 @@ def frozen(
     holes: Mapping[str, BaseDistribution],
     *,
     alive: bool,
+    aim: Aim = ACCURATE,
     scale: float = 1.0,
     attached: Mapping[str, str] | None = None,
 ) -> FrozenTrial:
     """Retell one trial; `scale` 100 gives its scores in percent. Where no coordinator lives, nothing is running.
 
+    Its values are its accuracy and the costs of `aim`, which figures of accuracy alone leave out.
     `attached` are Optuna's system attributes, such as an artifact.
     """
     state = _STATES[trial.state]
@@ -63,7 +73,8 @@ def frozen(
         number=trial.number,
         trial_id=trial.number,
         state=TrialState.FAIL if state == TrialState.COMPLETE and score is None else state,
-        value=score,
+        value=None,
+        values=None if score is None else [score, *aim.prices(trial, trial.latency)],
         datetime_start=datetime.fromtimestamp(trial.started),  # noqa: DTZ006 (Optuna's times are local and naive)
         datetime_complete=_end(trial),
         params={name: _param(value, holes[name]) for name, value in trial.built.items()},
@@ -84,26 +95,29 @@ def attributes(trial: Trial) -> dict[str, Scalar]:
         "macs": trial.macs,
         "weight_bytes": trial.weight_bytes,
         "activation_bytes": trial.activation_bytes,
+        "latency": trial.latency and trial.latency.seconds,
         "fingerprint": trial.fingerprint,
     }
 
 
 def study(run: Run, *, scale: float = 1.0) -> optuna.Study:
-    """Retell a run as a study in memory."""
+    """Retell a run as a study of accuracy in memory, for figures: few of Optuna's show several objectives."""
     holes = distributions(run.trials)
     return in_memory(
         (frozen(trial, holes, alive=run.state == "running", scale=scale) for trial in run.trials), run.folder.name
     )
 
 
-def in_memory(trials: Iterable[FrozenTrial], name: str) -> optuna.Study:
+def in_memory(
+    trials: Iterable[FrozenTrial], name: str, directions: Sequence[StudyDirection] = (StudyDirection.MAXIMIZE,)
+) -> optuna.Study:
     """Make a study of trials; they are numbered anew from 0."""
     with quiet():
         told = optuna.create_study(
             storage=optuna.storages.InMemoryStorage(),
             sampler=optuna.samplers.RandomSampler(),  # it only remembers; a cheap one to make
             study_name=name,
-            direction="maximize",
+            directions=directions,
         )
     told.add_trials(trials)
     return told
@@ -121,8 +135,10 @@ def quiet() -> Generator[None]:
 
 
 def _end(trial: Trial) -> datetime | None:
-    # A clock that was set back must not make a trial end before it began.
-    return None if trial.ended is None else datetime.fromtimestamp(max(trial.started, trial.ended))  # noqa: DTZ006
+    # Neither a clock that was set back nor the end of summer time must make a trial end before it began.
+    if trial.ended is None:
+        return None
+    return max(datetime.fromtimestamp(trial.started), datetime.fromtimestamp(trial.ended))  # noqa: DTZ006
 
 
 def _distribution(values: list[Scalar]) -> BaseDistribution:

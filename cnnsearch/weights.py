@@ -9,6 +9,7 @@ Axes: N images, C channels, H height, W width, K classes.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from safetensors.torch import save as to_bytes  # pyright: ignore[reportUnknownV
 from torch import Tensor, nn
 
 from cnnsearch.data import DataSet
-from cnnsearch.errors import RunError
+from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.files import write_whole
 from cnnsearch.module import build
 from cnnsearch.network import Network
@@ -27,6 +28,8 @@ from cnnsearch.word import Word, faults
 
 FILE_NAME = "weights.safetensors"
 ENTRY = "cnnsearch"
+PARTS = ("winner", "best")
+"""Of a run's folder, that hold weights; the first one that is there counts."""
 
 
 class Label(Word):
@@ -34,6 +37,7 @@ class Label(Word):
 
     network: Network
     dataset: str
+    """Its key, by which what works with the weights later finds the images again."""
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     """Of each channel's pixels, from 0 to 1, over the training images."""
@@ -72,15 +76,14 @@ class Classifier(nn.Module):
 def save(path: Path, module: nn.Module, network: Network, data: DataSet) -> None:
     """Write the weights of a trained module with what they mean; the file is whole or not there.
 
-    Raises RunError when the disk takes no more.
+    Raises DiskFullError when the disk takes no more, RunError when it cannot be written otherwise.
     """
-    label = Label(network=network, dataset=data.name, classes=data.classes, mean=data.mean, std=data.std)
-    content = label.model_dump_json()
-    tensors = {name: _plain(tensor) for name, tensor in module.state_dict().items()}
-    entry = json.dumps({"label": content, "sha256": _digest(content, tensors)})
+    label = Label(network=network, dataset=data.key, classes=data.classes, mean=data.mean, std=data.std)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, to_bytes(tensors, {ENTRY: entry}))
+        write_whole(path, sealed(label.model_dump_json(), module.state_dict()))
+    except DiskFullError:
+        raise
     except OSError as error:
         raise RunError(
             f"{path}: the weights could not be written ({error}); is there space, and permission?"
@@ -90,14 +93,34 @@ def save(path: Path, module: nn.Module, network: Network, data: DataSet) -> None
 def load(path: str | Path) -> Classifier:
     """Return a trained network, in eval mode on the CPU, from the folder or file it was saved to.
 
-    Raises RunError for a file that is missing, damaged or not ours.
+    Of a whole run it is the winner of the finals, or the best of the search where there were none. Raises RunError for
+    a file that is missing, damaged or not ours.
     """
-    file = Path(path) / FILE_NAME if Path(path).is_dir() else Path(path)
-    entry, tensors = _read(file)
-    label = _checked(file, entry, tensors)
+    file = _file(Path(path))
+    content, tensors = opened(file)
+    label = _label(file, content)
     module = build(label.network)
     module.load_state_dict(tensors)
     return Classifier(module, label).eval()
+
+
+def sealed(content: str, tensors: Mapping[str, Tensor]) -> bytes:
+    """Write tensors with a text that says what they mean, and a checksum of both."""
+    plain = {name: _plain(tensor) for name, tensor in tensors.items()}
+    return to_bytes(plain, {ENTRY: json.dumps({"label": content, "sha256": _digest(content, plain)})})
+
+
+def opened(file: Path) -> tuple[str, dict[str, Tensor]]:
+    """Read text and tensors; raise RunError for a file that is missing, damaged or not ours."""
+    entry, tensors = _read(file)
+    return _checked(file, entry, tensors), tensors
+
+
+def _file(path: Path) -> Path:
+    if not path.is_dir():
+        return path
+    files = [path / FILE_NAME, *(path / part / FILE_NAME for part in PARTS)]
+    return next((file for file in files if file.is_file()), files[0])
 
 
 def _plain(tensor: Tensor) -> Tensor:
@@ -115,7 +138,7 @@ def _digest(content: str, tensors: dict[str, Tensor]) -> str:
 
 def _read(file: Path) -> tuple[str, dict[str, Tensor]]:
     if not file.is_file():
-        raise RunError(f"{file}: no such file; give the folder of a trained network, such as runs/NAME/best")
+        raise RunError(f"{file}: no such file; give a run, such as runs/NAME, or the folder of its weights")
     try:
         opener: Any = safe_open(file, framework="pt")  # safetensors is untyped
         with opener as opened:
@@ -128,7 +151,7 @@ def _read(file: Path) -> tuple[str, dict[str, Tensor]]:
     return metadata[ENTRY], tensors
 
 
-def _checked(file: Path, entry: str, tensors: dict[str, Tensor]) -> Label:
+def _checked(file: Path, entry: str, tensors: dict[str, Tensor]) -> str:
     try:
         written: dict[str, Any] = json.loads(entry)
         content, expected = str(written["label"]), str(written["sha256"])
@@ -137,14 +160,14 @@ def _checked(file: Path, entry: str, tensors: dict[str, Tensor]) -> Label:
     found = _digest(content, tensors)
     if found != expected:
         raise RunError(_damaged(file, f"sha256 {found[:12]}... is not the {expected[:12]}... it was written with"))
-    return _label(file, content)
+    return content
 
 
 def _label(file: Path, content: str) -> Label:
     try:
         return _LABEL.validate_json(content)
     except ValidationError as error:
-        why = "; ".join(str(fault) for fault in faults(error))
+        why = "; ".join(str(fault) for fault in faults(error, Label))
         raise RunError(f"{file}: this program cannot read its label: {why}") from None
 
 

@@ -1,11 +1,13 @@
 """What is a word: a frozen value, valid by construction, whose faults name their place."""
 
-from typing import Any, Self, cast
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, Self, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from cnnsearch.errors import Fault, InvalidSpecError, brief, join, place
+from cnnsearch.errors import MOST_TOLD, Fault, InvalidSpecError, brief, join, place
 from cnnsearch.text import read_json
 
 
@@ -27,12 +29,21 @@ class Word(BaseModel):
         try:
             return super().model_validate(obj, **options)
         except ValidationError as error:
-            raise InvalidSpecError(faults(error)) from None
+            raise InvalidSpecError(faults(error, cls)) from None
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:  # noqa: ANN401
         """Read JSON text; unlike pydantic's own reader it refuses duplicate keys, NaN and bombs."""
         return cls.model_validate(read_json(json_data), **options)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the word with other values, which are not checked; what it had worked out from its own is forgotten."""
+        copied = super().model_copy(update=update, deep=deep)
+        if update:
+            values = vars(copied)
+            for cached in values.keys() - type(self).model_fields.keys():
+                del values[cached]
+        return copied
 
     def to_json(self) -> str:
         """Write the word as a person would: what equals its default is left out."""
@@ -44,15 +55,32 @@ def as_tuple(value: object) -> object:
     return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 
 
+def tuple_of(least: int, most: int) -> BeforeValidator:
+    """Read a list as a tuple; its length is checked before its items are looked at, which pydantic does not do.
+
+    For a field of few items, whose schema then says so itself.
+    """
+
+    def read(value: object) -> object:
+        if not isinstance(value, list | tuple):
+            return value
+        items = cast("list[object]", value)
+        if not least <= len(items) <= most:
+            raise misfit("", f"must have from {least} to {most} items, not {len(items)}")
+        return tuple(items)
+
+    return BeforeValidator(read)
+
+
 def misfit(where: str, message: str, *, whole: bool = False) -> PydanticCustomError:
     """Make the error that a validator raises; `where` is the place within the word, or "" for a value by itself."""
     scope = "network" if whole else "word" if where else "field"
     return PydanticCustomError("misfit", "{message}", {"message": message, "faults": (Fault(where, message, scope),)})
 
 
-def nested(error: ValidationError) -> PydanticCustomError:
+def nested(error: ValidationError, word: type[BaseModel]) -> PydanticCustomError:
     """Wrap the faults of a word that a validator read by itself, so that their places are kept."""
-    return passed_on(InvalidSpecError(faults(error)))
+    return passed_on(InvalidSpecError(faults(error, word)))
 
 
 def passed_on(error: InvalidSpecError) -> PydanticCustomError:
@@ -60,27 +88,53 @@ def passed_on(error: InvalidSpecError) -> PydanticCustomError:
     return PydanticCustomError("misfit", "{message}", {"message": str(error), "faults": error.faults})
 
 
-def faults(error: ValidationError) -> tuple[Fault, ...]:
-    """Say pydantic's errors our way: the place as it stands in the file, then the law."""
-    return tuple(fault for detail in error.errors() for fault in _faults_of(detail))
+def faults(error: ValidationError, word: type[BaseModel]) -> tuple[Fault, ...]:
+    """Say pydantic's errors about a `word` our way: the place as it stands in the file, then the law."""
+    details = error.errors(include_url=False)
+    words = [word] * MOST_TOLD + [BaseModel] * len(details)  # nobody reads what lies beyond: no search for near keys
+    return tuple(fault for detail, of in zip(details, words, strict=False) for fault in _faults_of(detail, of))
 
 
-def _faults_of(detail: ErrorDetails) -> list[Fault]:
-    here = place(*detail["loc"])
+def _faults_of(detail: ErrorDetails, word: type[BaseModel]) -> list[Fault]:
+    here = place(*(part for part in detail["loc"] if part != "[key]"))  # pydantic's word for a mapping's bad key
     inner: tuple[Fault, ...] = detail.get("ctx", {}).get("faults", ())
     if inner:
         return [fault._replace(place=join(here, fault.place)) for fault in inner]
-    return [Fault(here, _say(detail))]
+    return [Fault(here, _say(detail, word))]
 
 
-def _say(detail: ErrorDetails) -> str:
+def _say(detail: ErrorDetails, word: type[BaseModel]) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
-        return "unknown key; is it misspelt, or does it belong elsewhere?"
+        return f"unknown key; {_way_out_of_key(detail['loc'], word)}"
+    if detail["type"] == "tuple_type":
+        return f"must be a list in brackets, not {brief(detail['input'])}"
     if detail["type"] == "missing":
         return "missing; this key must be given"
     if detail["type"] in {"too_short", "too_long"}:
         law = detail["ctx"]  # pyright: ignore[reportTypedDictNotRequiredAccess] (these two have it)
         length = f"at least {law['min_length']}" if "min_length" in law else f"at most {law['max_length']}"
         return f"must have {length} items, not {law['actual_length']}"
-    return f"{message[0].lower()}{message[1:]}, not {brief(detail['input'])}"
+    seen = "what is given" if _is_secret(detail["loc"], word) else brief(detail["input"])
+    return f"{message[0].lower()}{message[1:]}, not {seen}"
+
+
+def _is_secret(path: Sequence[str | int], word: type[BaseModel]) -> bool:
+    """Say whether a field is left out of its word's repr, since it may hold a password."""
+    field = word.model_fields.get(str(path[0])) if path else None
+    return field is not None and not field.repr
+
+
+def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel] | None) -> str:
+    for part in path[:-1]:
+        if word and isinstance(part, str) and part in word.model_fields:
+            word = _word_in(word.model_fields[part].annotation)
+    near = get_close_matches(str(path[-1]), word.model_fields, n=1) if word else []
+    return f"perhaps you meant {near[0]!r}" if near else "is it misspelt, or does it belong elsewhere?"
+
+
+def _word_in(annotation: object) -> type[BaseModel] | None:
+    """Give the word that a field holds, by itself, in a list, or where it is not null."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((word for inner in get_args(annotation) if (word := _word_in(inner))), None)

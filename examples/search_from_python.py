@@ -1,4 +1,4 @@
-"""Shows a whole study in ten lines: search on scikit-learn's digits, then use the best network.
+"""Shows a whole study in ten lines: search on scikit-learn's digits, then use the winner of its finals.
 
 `python examples/search_from_python.py [FOLDER]` keeps the run in FOLDER, `runs` when none is given. Run it again and it
 answers from there.
@@ -13,9 +13,17 @@ conv = {"out_channels": {"choice": [8, 16, 32]}, "kernel_size": {"choice": [3, 5
 block = {"conv": conv, "maxpool": {"choice": [None, {"kernel_size": 2}]}}
 space = {"blocks": [{"repeat": {"int": [1, 3]}, "block": block}]}
 recipe = {"epochs": 6, "batch_size": 32, "augmentation": None, "learning_rate": {"float": [0.003, 0.03], "log": True}}
-choices = {"dataset": "digits", "space": space, "recipe": recipe, "budget": {"trials": 6}, "runs": runs}
+finals = {"candidates": 2, "finalists": 1, "seeds": 2}  # few, since this is an example
+choices = {
+    "dataset": "digits",
+    "space": space,
+    "recipe": recipe,
+    "budget": {"trials": 6},
+    "finals": finals,
+    "runs": runs,
+}
 run = cnnsearch.search(cnnsearch.Plan.model_validate(choices))
 best = run.ranked[0]
 print(f"best: {best.network} with {best.score:.1%} right on validation and {best.parameters:,} parameters")
-module = cnnsearch.load(run.folder / "best")  # a plain nn.Module that takes pixels from 0 to 1
+module = cnnsearch.load(run.folder / "winner")  # a plain nn.Module that takes pixels from 0 to 1
 print(f"{type(module).__name__} for the classes {', '.join(module.classes)}")

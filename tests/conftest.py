@@ -1,10 +1,17 @@
 """Hypothesis finds the same examples each time (see amount.py for more); torch takes one thread; GPU tests need one."""
 
 import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from amount import MORE
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from cnnsearch.data import DataSet
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a test's tensors are too small to be shared between threads
 
@@ -18,9 +25,38 @@ settings.register_profile(
 settings.load_profile("cnnsearch")
 
 
+@pytest.fixture(autouse=True)
+def _pipes_are_as_before() -> Iterator[None]:
+    """A command run within a test may end with its reader; a later test that writes to a closed socket must not."""
+    before = signal.getsignal(signal.SIGPIPE)
+    yield
+    signal.signal(signal.SIGPIPE, before)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu"):
         import torch
 
         if not torch.cuda.is_available():
             pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let torch compute on one thread, as a worker does: sums in another order differ in their last digits."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def digits() -> "DataSet":
+    """Load scikit-learn's digits, on the CPU; they need no folder."""
+    import torch
+
+    from cnnsearch.data import load
+
+    return load("digits", Path("unused"), torch.device("cpu"))

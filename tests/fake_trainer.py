@@ -5,6 +5,8 @@ import sys
 import threading
 from pathlib import Path
 
+from phases import dwell_in
+
 from cnnsearch.files import write_whole
 from cnnsearch.messages import Done, Epoch, Job, Ready
 from cnnsearch.worker.pipe import Coordinator
@@ -29,6 +31,7 @@ def run(job: Job) -> Done:
         )
         if coordinator.stops(job.trial, wait=epoch in job.rungs):
             return Done(trial=job.trial, stopped=True)
+    dwell_in(job)
     write_whole(Path(job.weights), f"weights of trial {job.trial}, seed {job.seed}")
     return Done(trial=job.trial, stopped=False)
 

@@ -47,6 +47,16 @@ def write_much() -> None:
     sys.stderr.write("a line of log\n" * 1_000_000)
 
 
+def write_much_and_hang() -> None:
+    write_much()
+    hang()
+
+
+def write_much_and_die() -> None:
+    write_much()
+    die()
+
+
 def print_a_lot() -> None:
     print('{"kind": "done", "trial": 0, "stopped": false}', flush=True)  # noqa: T201
     os.write(1, b"nonsense\n")
@@ -72,7 +82,7 @@ ACTS: dict[str, Callable[[], None]] = {
     act.__name__: act
     for act in (
         die, die_at_first_start, hang, hold_the_interpreter, leave_a_child, may_die, no_start, print_a_lot, resist,
-        say_nonsense, write_much,
+        say_nonsense, write_much, write_much_and_die, write_much_and_hang,
     )
 }  # fmt: skip
 

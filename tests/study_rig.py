@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,12 @@ import optuna
 import psutil
 import pytest
 
+from cnnsearch import history
 from cnnsearch.executors.executor import Executor
 from cnnsearch.history import Run
 from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job, Reason
+from cnnsearch.network import Network
+from cnnsearch.objectives import Latency
 from cnnsearch.plan import Plan
 from cnnsearch.study import conduct
 from cnnsearch.study.outcome import Outcome
@@ -34,6 +37,7 @@ TINY: dict[str, Any] = {
     "space": {"blocks": [{"conv": CONV}]},
     "recipe": {"epochs": 2, "learning_rate": {"float": [0.003, 0.03], "log": True}, "augmentation": None},
     "executor": {"workers": 1, "device": "cpu"},
+    "finals": None,
 }
 SIX_NETWORKS: dict[str, Any] = {**TINY, "recipe": {"epochs": 2, "learning_rate": 0.01, "augmentation": None}}
 # AdamW has no use for momentum: endlessly many recipes that all compute the same.
@@ -103,6 +107,7 @@ class ScriptedExecutor(Executor):
         self._waiting: set[int] = set()
         self._told_to_stop: set[int] = set()
         self.jobs: list[Job] = []
+        self.measured: list[Network] = []
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -146,17 +151,22 @@ class ScriptedExecutor(Executor):
         self._waiting.remove(trial)
         self._told_to_stop.add(trial)
 
+    def latency(self, network: Network) -> Latency | None:
+        self.measured.append(network)
+        return Latency(network.cost.macs / 1e9, 0.0, 1.0)
+
     def close(self) -> None:
         self._running.clear()
 
 
 def proposer_of(
-    plan: Plan, known: Iterable[Outcome] = (), running: Mapping[int, Mapping[str, float]] | None = None
-) -> Proposer:
+    plan: Plan, known: Iterable[Outcome] = (), running: Mapping[int, Mapping[str, float]] | None = None,
+    seen: Container[str] = (),
+) -> Proposer:  # fmt: skip
     """Make a proposer whose storage is no file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cnnsearch.study.proposer.optuna.create_study", _in_memory)
-        return Proposer(plan, plan.folder, known, running or {})
+        return Proposer(plan, plan.folder, known, running or {}, seen)
 
 
 def search(plan: Plan, script: Script = learn, slots: int = 1) -> tuple[Run, ScriptedExecutor]:
@@ -197,14 +207,16 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def start(folder: Path, *flags: str, command: tuple[str, ...] = STUDY) -> subprocess.Popen[str]:
-    """Start a study in a folder, from the plan `tiny.json` in it."""
+def start(
+    folder: Path, *flags: str, command: tuple[str, ...] = STUDY, stdout: int = subprocess.PIPE
+) -> subprocess.Popen[str]:
+    """Start a study in a folder, from the plan `tiny.json` in it; what many trials say would fill a pipe."""
     return subprocess.Popen(
         [*command, *flags],
         cwd=folder,
         env=environment(folder),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -236,6 +248,16 @@ def until(true: Callable[[], object], patience: float = PATIENCE) -> None:
 
 def text_of(path: Path) -> str:
     return path.read_text() if path.exists() else ""
+
+
+def record(folder: Path) -> Path:
+    """Name the record of the run called x."""
+    return folder / "runs" / "x" / "record.jsonl"
+
+
+def read(folder: Path) -> Run:
+    """Read the run called x."""
+    return history.read(folder / "runs" / "x")
 
 
 def processes_in(folder: Path) -> list[psutil.Process]:

@@ -1,11 +1,7 @@
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from cnnsearch.network import Network
 from cnnsearch.study.best import NETWORK, WEIGHTS, drop, publish, tidy, weights_of
-from cnnsearch.study.ledger import Best
 
 NET = Network.model_validate(
     {
@@ -54,17 +50,6 @@ def test_what_a_killed_invocation_left_behind_is_removed(tmp_path: Path) -> None
     for draft in drafts:
         draft.touch()
     (tmp_path / "notes.tmp").touch()
-    tidy(tmp_path)
+    tidy(tmp_path, ())
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {NETWORK, WEIGHTS, "notes.tmp"}
-
-
-BESTS = st.builds(Best, st.integers(0, 9), st.sampled_from([0.5, 0.9]), st.integers(1, 3), st.integers(), st.just(NET))
-
-
-@given(BESTS, BESTS)
-def test_the_best_has_the_highest_score_then_the_fewest_parameters_then_came_first(one: Best, other: Best) -> None:
-    better = min(one, other, key=lambda best: best.rank)
-    worse = max(one, other, key=lambda best: best.rank)
-    assert better.score >= worse.score
-    assert (better.score, -better.parameters, -better.trial) >= (worse.score, -worse.parameters, -worse.trial)

@@ -1,7 +1,11 @@
 """What `python -m cnnsearch.check` says of a file, and how it refuses one."""
 
 import json
+import os
 import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -157,7 +161,7 @@ def test_every_fault_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
         "  blocks[0].conv.out_channels: input should be a valid integer, not '8'",
         "  blocks[0].conv.kernel_size: must be a whole number or a [height, width] pair of them, not 2.5",
         "  blocks[1].relu: input should be a valid dictionary or instance of ReLU, not True",
-        "  blocks[1].pool: unknown key; is it misspelt, or does it belong elsewhere?",
+        "  blocks[1].pool: unknown key; perhaps you meant 'maxpool'",
         "  classes: missing; this key must be given",
     ]
 
@@ -175,8 +179,8 @@ def test_a_plan_is_refused_as_a_plan(capsys: pytest.CaptureFixture[str]) -> None
     said = refusal("plan.yaml", "dataset: mnits\nrecipy: {}\n", capsys)
     assert said == (
         "plan.yaml: no valid plan (read as a plan: none of input, blocks, head, classes stands at its top)\n"
-        "  dataset: input should be 'mnist' or 'digits', not 'mnits'\n"
-        "  recipy: unknown key; is it misspelt, or does it belong elsewhere?\n"
+        "  dataset: 'mnits' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there\n"
+        "  recipy: unknown key; perhaps you meant 'recipe'\n"
     )
 
 
@@ -277,3 +281,33 @@ def test_an_answer_takes_less_than_a_second_and_no_heavy_library(content: str, t
 )
 def test_no_plain_data_makes_a_traceback(data: object) -> None:
     assert main([written("any.json", {"blocks": data})]) == 2
+
+
+@pytest.mark.parametrize("command", ["check studies/digits.yaml", "study --dataset digits --dry-run"])
+def test_a_reader_that_has_enough_ends_a_command_quietly(command: str) -> None:
+    arguments = [sys.executable, "-m", *f"cnnsearch.{command}".split()]
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(arguments, cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")
+
+
+def test_an_option_that_fits_nowhere_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    pool = {"choice": [None, {"kernel_size": 40}, {"kernel_size": {"choice": [2, 30]}}]}
+    block = {"conv": {"out_channels": 8, "kernel_size": 3}, "maxpool": pool}
+    blocks = [{"repeat": {"int": [1, 4]}, "block": block}]
+    image = {"channels": 1, "height": 28, "width": 28}
+    assert main([written("space.json", {"input": image, "blocks": blocks, "classes": 10})]) == 0
+    rest = "fits in no network and is never drawn: a slip of the pen?"
+    place = "blocks[0].block[*].maxpool.choice"
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")] == [
+        f"warning   {place}[1] {rest}", f"warning   {place}[2].kernel_size.choice[1] {rest}",
+    ]  # fmt: skip
+
+
+def test_an_option_that_fits_in_one_repetition_only_is_no_slip() -> None:
+    block = {"conv": CONV, "maxpool": {"choice": [None, {"kernel_size": 4}]}}
+    image = {"channels": 1, "height": 8, "width": 8}
+    space = Space({"input": image, "classes": 2, "blocks": [{"repeat": 2, "block": block}]})
+    assert space.never_drawn == ()

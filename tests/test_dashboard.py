@@ -1,10 +1,12 @@
 import json
+import re
 import runpy
 import socket
 import sys
 import urllib.error
 import urllib.request
 from collections.abc import Generator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +169,7 @@ def test_without_the_extra_it_says_how_to_get_it(
 ) -> None:
     monkeypatch.setattr("cnnsearch.dashboard.serve.find_spec", dict[str, None]().get)
     assert _main(monkeypatch, str(folder), "--no-browser", "--port", "0") == 2
-    error = "error: optuna-dashboard is not installed: pip install 'cnnsearch[dashboard]'\n"
+    error = "optuna-dashboard is not installed: pip install 'cnnsearch[dashboard]'\n"
     assert capsys.readouterr().err == error
 
 
@@ -177,7 +179,7 @@ def test_a_port_that_is_taken_is_named(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert _main(monkeypatch, str(folder), "--no-browser", "--port", str(port)) == 2
-    error = f"error: port {port} of 127.0.0.1 cannot be had (Address already in use); take another with --port\n"
+    error = f"port {port} of 127.0.0.1 cannot be had (Address already in use); take another with --port\n"
     assert capsys.readouterr().err == error
 
 
@@ -194,3 +196,44 @@ def test_it_opens_a_browser_and_serves_until_it_is_interrupted(
     monkeypatch.setattr(Dashboard, "wait", interrupted)
     assert _main(monkeypatch, str(folder), "--port", "0") == 0
     assert capsys.readouterr().out == f"{opened[0]} shows {folder}; Ctrl-C ends it\n"
+
+
+STUDY = "/api/studies/0"
+
+
+def _status(dashboard: Dashboard, method: str, path: str, body: str = "", **headers: str) -> int:
+    port = int(dashboard.url.rstrip("/").rpartition(":")[2])
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.putrequest(method, path, skip_host="Host" in headers)
+        content = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+        for name, value in {**content, **headers}.items():
+            connection.putheader(name, value)
+        connection.endheaders(body.encode())
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+def test_its_own_pages_are_answered_and_run_their_own_scripts_only(dashboard: Dashboard) -> None:
+    assert _status(dashboard, "GET", "/dashboard", Origin=dashboard.url.rstrip("/")) == 200
+    with urllib.request.urlopen(f"{dashboard.url}dashboard", timeout=30) as answer:  # noqa: S310
+        policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "'unsafe-inline'" not in policy.partition("script-src")[2]
+
+
+def test_a_filter_that_lets_orders_pass_is_noticed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnsearch.dashboard.serve.looking_only", lambda app: app)  # the guard taken away
+    with Dashboard(folder) as served:
+        assert _status(served, "PUT", f"{STUDY}/note", '{"body": "theirs", "version": 2}') == 204
+        assert _study(served)["note"]["body"] == "theirs"
+
+
+def test_broken_requests_end_in_an_answer(dashboard: Dashboard) -> None:
+    port = int(dashboard.url.rstrip("/").rpartition(":")[2])
+    for request in (b"nonsense\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as line:
+            line.sendall(request)
+            assert re.search(rb" 4\d\d |: 505 ", line.recv(1000))
+    assert _study(dashboard)["trials"]

@@ -1,12 +1,17 @@
 import gzip
 import os
 import random
+import re
+import socket
+import struct
 import subprocess
 import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,20 +19,23 @@ from pathlib import Path
 import platformdirs
 import pytest
 import torch
-from commands import ROOT, python
+from commands import ROOT, at_once, python
+from mirrored import bring
 from torchvision.datasets import mnist
 
 from cnnsearch import data, datasets, download
-from cnnsearch.data import DataSet, Split, fingerprint, load, load_test, stratified
+from cnnsearch.data import DataSet, Split, fingerprint, load, load_test
 from cnnsearch.datasets import FACTS, File, data_root, mnist_folder, mnist_on_disk
 from cnnsearch.download import prepare
-from cnnsearch.errors import DataError
+from cnnsearch.errors import DataError, DiskFullError
+from cnnsearch.splits import stratified
 
 CPU = torch.device("cpu")
 # The first 16 digits of the hashes of training, validation and test split: which image is where never changes.
 DIGITS = ["41aa5887cce14b4a", "7022ac5aa3567874", "0be4e9cfdcb0dfed"]
 MNIST = ["9659920f065b47a8", "0c91c960e9f2acd9", "c3f9adf9c66efb57"]
 
+HTML = b"<!doctype html><title>Log in to this network</title>"
 CONTENT = {f"{split}-{kind}": f"{split} {kind} ".encode() * 20_000 for split in ("a", "b") for kind in ("x", "y")}
 
 
@@ -99,11 +107,6 @@ def put_all(root: Path, suffix: str = "", pack: Callable[[bytes], bytes] = bytes
 
 
 @pytest.fixture(scope="session")
-def digits() -> DataSet:
-    return load("digits", Path("unused"), CPU)
-
-
-@pytest.fixture(scope="session")
 def mnist_root() -> Path:
     root = data_root()
     if not mnist_on_disk(root):
@@ -128,7 +131,8 @@ def test_the_facts_of_a_data_set_need_no_torch() -> None:
 def test_an_unknown_data_set_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         prepare("mnits", tmp_path)
-    assert str(caught.value) == "data set 'mnits' is not known; the data sets are 'mnist', 'digits'"
+    told = f"data set 'mnits' is gone from {tmp_path / 'own'}, or damaged; delete what is left of it and run again"
+    assert str(caught.value) == told
 
 
 @pytest.mark.parametrize(("suffix", "pack"), [("", bytes), (".gz", gzip.compress)])
@@ -200,12 +204,15 @@ def test_missing_files_are_downloaded_unpacked_and_checked(tmp_path: Path, mirro
 @pytest.mark.parametrize(
     ("spoil", "status", "reason"),
     [
+        (bytes, 403, "HTTP Error 403: Forbidden"),
         (bytes, 404, "HTTP Error 404: Not Found"),
+        (bytes, 503, "HTTP Error 503: Service Unavailable"),
+        (lambda whole: HTML.ljust(len(whole)), 200, "it is not a gzip file (Error -3"),
         (lambda whole: whole[:100], 200, "it broke off "),
         (lambda whole: b"x" * len(whole), 200, "it is not a gzip file"),
         (lambda whole: gzip.compress(b"another")[: len(whole)].ljust(len(whole)), 200, "the sha256 of its content is"),
     ],
-    ids=["404", "half", "html", "another file"],
+    ids=["403", "404", "503", "html", "half", "noise", "another file"],
 )
 @pytest.mark.usefixtures("files")
 def test_a_bad_mirror_gives_way_to_the_next(
@@ -227,6 +234,83 @@ def test_a_silent_mirror_gives_way_to_the_next(tmp_path: Path, mirror: Mirror, m
     with Mirror(lambda whole: whole[: never.wait(1)]) as silent:
         prepare("mnist", tmp_path, [silent.address, mirror.address])
     assert whole(tmp_path)
+
+
+class Rude(ThreadingHTTPServer):
+    """Answers as `behave` does with the bare connection."""
+
+    daemon_threads = True
+
+    def __init__(self, behave: Callable[[socket.socket], None]) -> None:
+        self.behave = behave
+        super().__init__(("127.0.0.1", 0), BaseHTTPRequestHandler)
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def finish_request(self, request: socket.socket, client_address: object) -> None:
+        _ = client_address
+        request.recv(1000)
+        self.behave(request)
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
+
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+
+
+def reset(connection: socket.socket) -> None:
+    connection.sendall(HEAD + bytes(100))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def hang_up(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_RDWR)
+
+
+def drip(before: bytes, connection: socket.socket) -> None:
+    """Send a byte every hundredth of a second."""
+    connection.sendall(before)
+    never = threading.Event()
+    with suppress(OSError):
+        while not never.wait(0.01):
+            connection.sendall(b"x")
+
+
+@pytest.mark.parametrize(
+    ("behave", "reason"),
+    [
+        (reset, "[Errno 104] Connection reset by peer"),
+        (hang_up, "Remote end closed connection without response"),
+        (partial(drip, b""), "no byte came for 0.2 s"),
+        (partial(drip, b"HTTP/1.1 200 OK\r\nX: "), "no byte came for 0.2 s"),
+        (partial(drip, HEAD), "it took longer than 0 s"),
+        (lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"), "SSH-2.0-OpenSSH_9.6\r\n"),
+    ],
+    ids=["reset", "hang up", "drip of a status", "drip of a header", "drip of a body", "another protocol"],
+)
+@pytest.mark.usefixtures("files")
+def test_a_rude_mirror_gives_way_to_the_next(
+    tmp_path: Path,
+    mirror: Mirror,
+    behave: Callable[[socket.socket], None],
+    reason: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with Rude(behave) as rude:
+        monkeypatch.setattr(download, "SILENCE_SECONDS", 0.2)
+        monkeypatch.setattr(download, "FILE_SECONDS", 0.4)
+        with pytest.raises(DataError) as caught:
+            prepare("mnist", tmp_path, [rude.address])
+        assert list(mnist_folder(tmp_path).iterdir()) == []
+        prepare("mnist", tmp_path, [rude.address, mirror.address])
+    assert whole(tmp_path)
+    assert f"could not be downloaded ({rude.address}a-x.gz: {reason})" in str(caught.value)
 
 
 @pytest.mark.usefixtures("files")
@@ -264,17 +348,46 @@ def test_eight_at_once_download_once(tmp_path: Path, mirror: Mirror) -> None:
     assert mirror.asked == list(CONTENT)
 
 
+def test_eight_processes_at_once_download_once(tmp_path: Path, files: tuple[File, ...], mirror: Mirror) -> None:
+    assert at_once(8, bring, files, tmp_path, [mirror.address]) == [None] * 8
+    assert whole(tmp_path)
+    assert mirror.asked == list(CONTENT)
+
+
+@pytest.mark.usefixtures("files")
+def test_what_a_killed_download_left_is_removed(tmp_path: Path, mirror: Mirror) -> None:
+    put(tmp_path, ".a-x.0badf00d.tmp", b"half")
+    prepare("mnist", tmp_path, [mirror.address])
+    assert whole(tmp_path)
+
+
+@pytest.mark.usefixtures("files")
+def test_without_a_network_the_error_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-3, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(DataError) as caught:
+        prepare("mnist", tmp_path, ["http://one.invalid/", "http://two.invalid/"])
+    reason = "<urlopen error [Errno -3] Temporary failure in name resolution>"
+    told = f"(http://one.invalid/a-x.gz: {reason}; http://two.invalid/a-x.gz: {reason})."
+    assert f"MNIST is not in {mnist_folder(tmp_path)} and could not be downloaded {told} Put the files" in str(
+        caught.value
+    )
+    assert list(mnist_folder(tmp_path).iterdir()) == []
+
+
 @pytest.mark.usefixtures("files")
 def test_a_full_disk_leaves_no_partial_file(tmp_path: Path, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DiskFullError) as caught:
         prepare("mnist", tmp_path, [mirror.address])
     folder = mnist_folder(tmp_path)
-    reason = "[Errno 28] No space left on device"
-    assert str(caught.value) == f"{folder} cannot be used for MNIST: {reason}; name another --data-root"
+    said = re.escape(f"{folder}/") + r"[\w-]+: cannot write [\d,]+ bytes \(No space left on device\); nothing .*"
+    assert re.fullmatch(said, str(caught.value))
     assert list(folder.iterdir()) == []
 
 

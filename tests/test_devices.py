@@ -14,7 +14,7 @@ GPU 1: NVIDIA H100 80GB HBM3 (UUID: GPU-3)
 @pytest.fixture
 def two_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tool = tmp_path / "nvidia-smi"
-    (tmp_path / "free").write_text("80000\n40000\n")
+    (tmp_path / "free").write_text("0, GPU-1, 80000\n1, GPU-3, 40000\n")
     tool.write_text(f"#!/bin/sh\nif [ $1 != -L ]; then cat {tmp_path}/free; exit; fi\ncat <<'END'\n{LISTED}END\n")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
@@ -61,11 +61,38 @@ def test_workers_are_dealt_to_the_gpus(workers: int | None, device: str | None, 
 def test_workers_share_a_gpu_as_memory_cores_and_mps_allow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: str, cores: int, pipe: str, workers: int
 ) -> None:
-    (tmp_path / "free").write_text(free)
+    rows = enumerate(zip(("GPU-1", "GPU-3"), free.split(), strict=False))
+    (tmp_path / "free").write_text("".join(f"{index}, {uuid}, {mib}\n" for index, (uuid, mib) in rows))
     monkeypatch.setattr(devices, "cores", lambda: cores)
     (tmp_path / "mps").mkdir()
     (tmp_path / "mps" / pipe).touch()
     assert devices.slots(None, None) == ("cuda:0", "cuda:1") * workers
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(
+    ("visible", "device", "workers"),
+    [
+        (None, "cuda:0", 4),
+        (None, "cuda:1", 1),
+        (None, None, 2),
+        ("0", None, 4),
+        ("1", None, 1),
+        ("1,0", "cuda:1", 4),
+        ("GPU-1", None, 4),
+        ("GPU-3", "cuda:0", 1),
+        ("MIG-2", None, 1),
+    ],
+)
+def test_only_the_memory_of_the_gpus_that_are_used_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, device: str | None, workers: int
+) -> None:
+    (tmp_path / "free").write_text("0, GPU-1, 80000\n1, GPU-3, 2500\n")
+    (tmp_path / "mps").mkdir()
+    (tmp_path / "mps" / "control").touch()
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert len(devices.slots(None, device)) == workers
 
 
 @pytest.mark.usefixtures("no_gpu")

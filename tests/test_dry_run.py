@@ -9,7 +9,7 @@ from commands import heavy_imports, python
 from golden_files import golden
 from made_runs import write_run
 
-from cnnsearch import speed
+from cnnsearch import afford, speed
 from cnnsearch.datasets import FACTS
 from cnnsearch.history import read
 from cnnsearch.plan import Plan
@@ -93,6 +93,7 @@ def test_the_forecast_follows_from_the_last_runs_speed(monkeypatch: pytest.Monke
 def test_nothing_is_forecast_where_every_drawn_network_is_over_a_limit(
     limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(afford, "MOST_FILLINGS", 0)  # as if the space were too large to look ahead
     remembered(monkeypatch, Speed(0.0, 1e-9, 1.0, 1_699_963_200.0))
     assert line("forecast", limits=limits) == "forecast  unknown until the first run"
 
@@ -159,7 +160,8 @@ def test_the_recipes_holes_are_shown(recipe: dict[str, object], said: str) -> No
     assert line("recipe", recipe={**ONE["recipe"], **recipe}) == said
 
 
-def test_a_network_over_a_limit_is_marked() -> None:
+def test_a_network_over_a_limit_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(afford, "MOST_FILLINGS", 0)
     network = "186 parameters        2,672 multiply-adds      2,304 bytes of maps  8, average"
     lines = list(describe(Plan.model_validate({**ONE, "limits": {"max_parameters": 100, "max_macs": 100}})))
     assert lines[-2].strip() == f"{network}, over the limit of parameters, macs"

@@ -1,6 +1,7 @@
 """Every example does what its first sentence says, from an empty folder, in seconds."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,14 @@ def test_a_study_with_a_block_of_ones_own_runs(tmp_path: Path) -> None:
     }
     assert kinds == {"plain", "excited"}
     assert "right on validation" in said
+
+
+def test_a_study_on_pictures_of_ones_own_runs(tmp_path: Path) -> None:
+    said = run("own_images.py", tmp_path, "given").splitlines()
+    assert "504 images to train with, 108 to choose by" in said
+    assert re.fullmatch(r"one/\d+\.png is taken for '(zero|one|two|three)'", said[-1])
+    assert {path.name for path in (tmp_path / "given").iterdir()} == {"my_images", "runs", "cache"}
+    assert len(list((tmp_path / "given/my_images").glob("*/*.png"))) == 720
 
 
 def test_the_plan_of_the_own_block_is_a_command_too(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from cnnsearch.blocks import KINDS, Block, Plain, register
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.fit import LookAhead, lists_of
 from cnnsearch.flow import Flow, Step
-from cnnsearch.holes import Map, count_fillings, fillings, read, to_plain
+from cnnsearch.holes import Map, count_fillings, fillings, to_plain
 from cnnsearch.layers import Conv, MaxPool
 from cnnsearch.network import Network
+from cnnsearch.parse import read
 from cnnsearch.shapes import MisfitError, Shape
 from cnnsearch.space import Space
 from cnnsearch.text import Plain as Data

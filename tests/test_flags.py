@@ -8,6 +8,7 @@ from commands import heavy_imports, python
 from pydantic import BaseModel
 
 from cnnsearch.errors import InvalidSpecError
+from cnnsearch.parts import Finals
 from cnnsearch.plan import Plan
 from cnnsearch.recipe import Recipe
 from cnnsearch.study.__main__ import main
@@ -19,6 +20,7 @@ def fields(word: type[BaseModel], prefix: str = "") -> dict[str, str]:
     """Give the name of every field with its description, those of words within a word by their dotted name."""
     words: dict[str, Any] = {name: field.annotation for name, field in word.model_fields.items()}
     words |= {"recipe": Recipe} if "recipe" in words else {}
+    words |= {"finals": Finals} if "finals" in words else {}
     inner = {name: kind for name, kind in words.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
     own = {f"{prefix}{name}": str(word.model_fields[name].description) for name in words if name not in inner}
     return own | {path: text for name, kind in inner.items() for path, text in fields(kind, f"{prefix}{name}.").items()}
@@ -35,10 +37,14 @@ VALUES: dict[str, tuple[str, Plain]] = {
     "recipe.augmentation": ("null", None),
     "recipe.restarts": ("[1, 3]", [1, 3]),
     "recipe.optimizer": ("{choice: [sgd, adamw]}", {"choice": ["sgd", "adamw"]}),
-    "limits.max_parameters": ("8000", 8000),
+    "limits.max_parameters": ("80000", 80000),
     "budget.trials": ("7", 7),
     "budget.minutes": ("0.5", 0.5),
+    "budget.trial_minutes": ("2", 2),
+    "budget.until_flat": ("false", False),
     "pruner.rungs": ("[1, 2]", [1, 2]),
+    "finals.epochs": ("9", 9),
+    "finals.baselines": ("[lenet5]", ["lenet5"]),
     "seed": ("3", 3),
     "name": ("2026", "2026"),
     "imports": ("json", ["json"]),
@@ -78,6 +84,11 @@ def test_every_field_has_a_flag_that_says_what_it_means(path: str, helped: str) 
 def test_a_short_flag_means_its_field(path: str) -> None:
     text, _ = VALUES[path]
     assert read_command([SHORT[path], text]) == read_command([f"--{path.replace('_', '-')}", text])
+
+
+def test_a_switch_may_stand_alone() -> None:
+    assert read_command(["--until-flat"]) == read_command(["--until-flat", "true"])
+    assert at(read_command(["--until-flat"]).plan, "budget.until_flat") is True
 
 
 @pytest.mark.parametrize(("path", "text", "value"), [(path, *pair) for path, pair in VALUES.items() if path != "space"])
@@ -169,7 +180,7 @@ def test_a_value_that_cannot_be_read_is_refused_by_its_flag(
             ["--recipe.epochs", "{choice: []}"],
             "recipe.epochs: choice takes a list of at least one option, and neither log nor step",
         ),
-        (["--pruner.rungs", "3"], "pruner.rungs: input should be a valid tuple, not 3"),
+        (["--pruner.rungs", "3"], "pruner.rungs: must be a list in brackets, not 3"),
         (
             ["--device", "tpu"],
             "device: 'tpu' is no device; write 'cpu', 'cuda' for all GPUs, or 'cuda:0' for the first",
@@ -198,7 +209,9 @@ def test_a_file_that_is_no_mapping_is_refused_even_with_flags(
     file = tmp_path / "plan.yaml"
     file.write_text(content)
     assert main(["--dry-run", str(file), "--seed", "3"]) == 2
-    assert capsys.readouterr().err.startswith("input should be a valid dictionary or instance of Plan, not ")
+    assert capsys.readouterr().err.startswith(
+        f"{file} with the flags given: no valid plan\n  input should be a valid dictionary or instance of Plan, not "
+    )
 
 
 def test_what_stands_in_the_way_of_a_flag_is_refused_by_the_plan(
@@ -207,7 +220,10 @@ def test_what_stands_in_the_way_of_a_flag_is_refused_by_the_plan(
     file = tmp_path / "plan.yaml"
     file.write_text("dataset: digits\nbudget: 5\n")
     assert main(["--dry-run", str(file), "--trials", "3"]) == 2
-    assert capsys.readouterr().err == "budget: input should be a valid dictionary or instance of Budget, not 5\n"
+    assert capsys.readouterr().err == (
+        f"{file} with the flags given: no valid plan\n"
+        "  budget: input should be a valid dictionary or instance of Budget, not 5\n"
+    )
 
 
 def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -220,6 +236,40 @@ def test_a_bad_file_imports_nothing_heavy_and_leaves_nothing(tmp_path: Path) -> 
     (tmp_path / "plan.yaml").write_text("dataset: mnits\n")
     said = python(["-X", "importtime", "-m", "cnnsearch.study", "plan.yaml"], tmp_path)
     assert said.returncode == 2
-    assert said.stderr.splitlines()[-1] == "dataset: input should be 'mnist' or 'digits', not 'mnits'"
+    law = "is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there"
+    assert said.stderr.splitlines()[-1] == f"  dataset: 'mnits' {law}"
     assert heavy_imports(said.stderr) == []
     assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
+
+
+def test_no_finals_takes_them_out_of_the_plan_whatever_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text("dataset: digits\nfinals: {epochs: 3}\n")
+    assert Plan.model_validate(read_command([str(tmp_path / "plan.yaml"), "--no-finals"]).plan).finals is None
+    assert Plan.model_validate(read_command([str(tmp_path / "plan.yaml")]).plan).finals == Finals(epochs=3)
+
+
+def test_faults_of_all_flags_come_at_once() -> None:
+    with pytest.raises(InvalidSpecError) as error:
+        read_command(["--recipe.epochs", "[", "--seed", "*x"])
+    assert [fault.place for fault in error.value.faults] == ["--recipe.epochs", "--seed"]
+
+
+@pytest.mark.parametrize(
+    ("content", "flags", "said"),
+    [
+        ("recipe: {epochs: 0}", [], "{file}: no valid plan\n  recipe.epochs: {law}\n"),
+        ("{}", ["--recipe.epochs", "0"], "{file} with the flags given: no valid plan\n  recipe.epochs: {law}\n"),
+        ("{", [], "{file}: not a plan\n  line 1, column 2: not YAML: {yaml}\n"),
+        ("start: [x.json]", [], "{file}: not a plan\n  start[0]: {start}\n"),
+    ],
+)
+def test_a_study_names_the_plan_file_that_is_wrong(content: str, flags: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(content)
+    done = python(["-m", "cnnsearch.study", "plan.yaml", *flags, "--dry-run"], tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == said.format(
+        file="plan.yaml",
+        law="input should be greater than or equal to 1, not 0",
+        yaml="expected the node content, but found '<stream end>'",
+        start="x.json: cannot be read (No such file or directory); check the path",
+    )

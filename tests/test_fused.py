@@ -1,7 +1,6 @@
 """Norm, ReLU and pool taken together: the same as one after the other, on maps of every kind."""
 
 import copy
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -21,16 +20,11 @@ from cnnsearch.network import Network
 from cnnsearch.shapes import MisfitError, Shape
 from cnnsearch.testing import networks
 
-pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler here: layers are torch's own")
+pytestmark = [
+    pytest.mark.skipif(library() is None, reason="no C++ compiler here: layers are torch's own"),
+    pytest.mark.usefixtures("one_thread"),
+]
 CLOSE = {"rtol": 1e-3, "atol": 1e-3}  # of a few pixels only, gradients of a norm are small differences of large numbers
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def maps(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:

@@ -8,7 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.holes import Hole, Node, Real, count_fillings, fill, fillings, in_short, read, sites, to_plain
+from cnnsearch.fill import fill
+from cnnsearch.holes import Hole, Node, Real, count_fillings, fillings, in_short, sites, to_plain
+from cnnsearch.parse import read
 from cnnsearch.text import Plain
 
 scalars = st.sampled_from([None, True, False, 0, 1, 1.0, "a"])
@@ -235,8 +237,21 @@ def nested(depth: int) -> Plain:
     [[nested(4)], [nested(30)], [{"int": [1, 4096]}] * 1000, [{"repeat": 64, "block": [{"int": [1, 4096]}] * 9}]],
     ids=["four repeats", "thirty repeats", "ranges", "ranges repeated"],
 )
-def test_what_grows_beyond_measure_is_refused_while_it_grows(data: Plain) -> None:
-    with pytest.raises(
-        InvalidSpecError, match="up to here there are more than 100,000 values and options; repeat less"
-    ):
+def test_what_would_grow_beyond_measure_is_refused_before_it_grows(data: Plain) -> None:
+    law = r"repeats and ranges come to [\d,]+ values and options, more than 100,000; repeat less, or choose among fewer"
+    with pytest.raises(InvalidSpecError, match=rf"^(space[\[\]\w.]*: ){law}$"):
+        read(data, "space")
+
+
+def test_what_would_grow_beyond_measure_is_named() -> None:
+    data = {"a": 1, "b": [{"c": [1, {"repeat": 64, "block": [{"int": [1, 4096]}] * 9}]}]}
+    with pytest.raises(InvalidSpecError) as error:
+        read(data, "space")
+    assert error.value.faults[0].place == "space.b[0].c[1]"
+
+
+def test_all_holes_that_are_written_wrongly_are_told_at_once() -> None:
+    data = {"a": {"choice": []}, "b": [{"repeat": "x", "block": 1}, {"int": [2, 1]}], "c": {"float": [0, 1]}}
+    with pytest.raises(InvalidSpecError) as error:
         read(data)
+    assert [fault.place for fault in error.value.faults] == ["a", "b[0].repeat", "b[1].int"]

@@ -13,7 +13,22 @@ import cnnsearch
 
 WORDS = [
     *("errors", "text", "word", "shapes", "layers", "flow", "cost", "blocks", "network", "recipe", "holes", "options"),
-    *("fit", "space", "size", "plan", "messages", "record", "datasets", "devices", "defaults", "events", "history"),
+    *(
+        "fit",
+        "space",
+        "size",
+        "plan",
+        "splits",
+        "own.keep",
+        "own.image",
+        "messages",
+        "record",
+        "datasets",
+        "devices",
+        "defaults",
+        "events",
+        "history",
+    ),
 ]
 HEAVY = ["torch", "torchvision", "optuna", "plotly", "sklearn"]
 

@@ -17,6 +17,8 @@ from study_rig import (
     WITHOUT_TRAINING,
     end_of,
     processes_in,
+    read,
+    record,
     run,
     start,
     text_of,
@@ -26,7 +28,6 @@ from study_rig import (
 )
 
 import cnnsearch
-from cnnsearch import history
 from cnnsearch.data import load
 from cnnsearch.history import Run
 
@@ -43,20 +44,12 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         process.kill()
 
 
-def record(folder: Path) -> Path:
-    return folder / "runs" / "x" / "record.jsonl"
-
-
 def whole_lines(path: Path) -> list[str]:
     return text_of(path).rpartition("\n")[0].splitlines()
 
 
 def has(folder: Path, event: str, times: int = 1) -> bool:
     return text_of(record(folder)).count(f'"event":"{event}"') >= times
-
-
-def read(folder: Path) -> Run:
-    return history.read(folder / "runs" / "x")
 
 
 def nobody_is_left(folder: Path) -> bool:
@@ -165,7 +158,8 @@ def test_a_study_that_was_stopped_goes_on_with_the_same_command(folder: Path) ->
     process = start(folder, name, command=WITHOUT_TRAINING)
     until(lambda: has(folder, "finished", times=2))
     process.send_signal(signal.SIGINT)
-    assert end_of(process)[0] == 130
+    status, _, err = end_of(process)
+    assert status == 130, err
     assert run(folder, name, command=WITHOUT_TRAINING)[0] == 0
     assert_whole(folder, 12)
 

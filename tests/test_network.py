@@ -111,7 +111,7 @@ def test_bytes_are_read_as_text_is() -> None:
             [f"{key}: missing; this key must be given" for key in ("input", "blocks", "classes")],
         ),
         (written(), ["blocks: must have from 1 to 64 items, not 0"]),
-        (written(PLAIN, clases=3), ["clases: unknown key; is it misspelt, or does it belong elsewhere?"]),
+        (written(PLAIN, clases=3), ["clases: unknown key; perhaps you meant 'classes'"]),
         (written(PLAIN, classes=1), ["classes: input should be greater than or equal to 2, not 1"]),
         (written(3), ['blocks[0]: a block is an object such as {"conv": {...}}, not 3']),
         (

@@ -3,8 +3,8 @@
 import pytest
 
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.holes import read
 from cnnsearch.options import check, pick
+from cnnsearch.parse import read
 from cnnsearch.recipe import Recipe
 from cnnsearch.space import Space
 from cnnsearch.text import Plain
@@ -45,7 +45,7 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
             written({**conv(), "maxpool": hole(None, {"kernel": 2})}),
             [
                 "blocks[0].maxpool.choice[1].kernel_size: missing; this key must be given",
-                f"blocks[0].maxpool.choice[1].kernel: {UNKNOWN}",
+                "blocks[0].maxpool.choice[1].kernel: unknown key; perhaps you meant 'kernel_size'",
             ],
         ),
         (
@@ -73,12 +73,12 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
             {**written(), "blocks": hole([conv()], [3])},
             ['blocks.choice[1][0]: a block is an object such as {"conv": {...}}, not 3'],
         ),
-        ({**written(), "blocks": 3}, ["blocks: input should be a valid tuple, not 3"]),
+        ({**written(), "blocks": 3}, ["blocks: must be a list in brackets, not 3"]),
         (
             written(conv(), head=hole({}, {"hidden": hole([], [64] * 9)})),
             ["head.choice[1].hidden.choice[1]: must have from 0 to 8 items, not 9"],
         ),
-        (written(conv(), clases=3), [f"clases: {UNKNOWN}"]),
+        (written(conv(), clases=3), ["clases: unknown key; perhaps you meant 'classes'"]),
         ({"blocks": [conv()]}, [f"{key}: missing; this key must be given" for key in ("input", "classes")]),
         (
             {"input": IMAGE, "classes": 2},

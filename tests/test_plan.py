@@ -12,11 +12,15 @@ from cnnsearch.datasets import FACTS
 from cnnsearch.defaults import DEFAULTS
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.holes import sites
-from cnnsearch.plan import Limits, Plan, decisive, differences, imports_of, read_plan
+from cnnsearch.objectives import Aim
+from cnnsearch.parts import Limits
+from cnnsearch.plan import Plan, imports_of, read_plan, with_start_networks
+from cnnsearch.sameness import decisive, differences
 from cnnsearch.space import uniformly
 from cnnsearch.text import Plain, read_file
 
 CONV: dict[str, Any] = {"out_channels": 8, "kernel_size": 3}
+BLOCK: dict[str, Any] = {"conv": CONV}
 SPACE: dict[str, Any] = {"blocks": [{"conv": {**CONV, "out_channels": {"choice": [4, 8]}}}]}
 START: dict[str, Any] = {
     "input": {"channels": 1, "height": 8, "width": 8},
@@ -48,7 +52,7 @@ def test_mnist_8k_keeps_the_assignments_laws() -> None:
     candidates = [plan.draw(uniformly(random.Random(seed))) for seed in range(50)]
     assert all(candidate.network.head.hidden == () for candidate in candidates)
     assert all(candidate.recipe.epochs <= 15 for candidate in candidates)
-    assert any(candidate.network.cost.parameters <= 7_999 for candidate in candidates)
+    assert all(candidate.network.cost.parameters <= 7_999 for candidate in candidates)
 
 
 def test_an_empty_plan_is_the_default_study_of_mnist() -> None:
@@ -74,8 +78,8 @@ def test_a_given_space_does_not_take_limits_that_were_fitted_to_another() -> Non
     space = {"blocks": [{"conv": {"out_channels": 8, "kernel_size": 3}}]}
     assert Plan.model_validate({}).limits.max_macs == DEFAULTS["mnist"]["limits"]["max_macs"]
     assert Plan.model_validate({"space": space}).limits == Limits()
-    assert Plan.model_validate({"space": space, "limits": {"max_parameters": 9}}).limits == Limits(max_parameters=9)
-    assert Plan.model_validate({"limits": {"max_parameters": 9}}).limits.max_macs is not None
+    assert Plan.model_validate({"space": space, "limits": {"max_parameters": 999}}).limits == Limits(max_parameters=999)
+    assert Plan.model_validate({"limits": {"max_parameters": 99_999}}).limits.max_macs is not None
 
 
 def test_input_and_classes_follow_from_the_data_set() -> None:
@@ -86,8 +90,11 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"dataset": "mnits"}, "dataset: input should be 'mnist' or 'digits', not 'mnits'"),
-        ({"recipy": {}}, "recipy: unknown key; is it misspelt, or does it belong elsewhere?"),
+        (
+            {"dataset": "mnits"},
+            "dataset: 'mnits' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there",
+        ),
+        ({"recipy": {}}, "recipy: unknown key; perhaps you meant 'recipe'"),
         ({"seed": "0"}, "seed: input should be a valid integer, not '0'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, not -1"),
         ({"budget": {"trials": 0}}, "budget.trials: input should be greater than or equal to 1, not 0"),
@@ -124,7 +131,7 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
             {"recipe": {"epochs": {"choice": [1, 0]}}},
             "recipe.epochs.choice[1]: input should be greater than or equal to 1, not 0",
         ),
-        ({"recipe": {"epoch": 3}}, "recipe.epoch: unknown key; is it misspelt, or does it belong elsewhere?"),
+        ({"recipe": {"epoch": 3}}, "recipe.epoch: unknown key; perhaps you meant 'epochs'"),
         (
             {"recipe": {"label_smoothing": {"float": [0.0, 1.0]}}},
             "recipe.label_smoothing: input should be less than 1, not 1.0",
@@ -235,21 +242,26 @@ def test_limits_say_by_how_much_they_are_exceeded() -> None:
 DECIDING: dict[str, Any] = {
     "space": {"blocks": [{"conv": CONV}]},
     "recipe": {"epochs": 3},
+    "objectives": {"parameters": {}},
     "limits": {"max_parameters": 1000},
     "sampler": {"kind": "random"},
     "pruner": {"keep": 0.5},
+    "repeats": "seed",
     "seed": 1,
     "start": [START],
     "imports": ["json"],
 }
+LATER = {"objectives", "repeats"}  # fields that plans of the first runs did not have
 INDECISIVE: dict[str, Any] = {
     "budget": {"trials": 80, "minutes": 3.0},
+    "finals": {"epochs": 9, "seeds": 5},
     "executor": {"workers": 7, "device": "cuda"},
     "name": "other",
     "runs": "elsewhere",
     "storage": "sqlite:///elsewhere.db",
     "data_root": "/elsewhere",
 }
+BY_THE_DATA = {"dataset", "data", "image"}  # what images there are is in the hash, whatever they were made from
 
 
 @pytest.mark.parametrize("field", list(DECIDING))
@@ -265,8 +277,57 @@ def test_where_and_how_long_a_study_runs_leaves_the_fingerprint(field: str) -> N
 
 
 def test_every_field_of_a_plan_is_known_to_decide_or_not() -> None:
-    assert {*DECIDING, *INDECISIVE, "dataset", "data"} == set(Plan.model_fields)
-    assert decisive(plan_of().stored()).keys() == {*DECIDING, "dataset", "data"}
+    assert {*DECIDING, *INDECISIVE, *BY_THE_DATA} == set(Plan.model_fields)
+    later = {field: DECIDING[field] for field in LATER}
+    assert decisive(plan_of(**later).stored()).keys() == {*DECIDING, "dataset", "data"}
+
+
+def test_a_plan_of_before_there_was_a_field_is_the_same_as_one_that_says_nothing_of_it() -> None:
+    now = plan_of().stored()
+    before = {field: value for field, value in now.items() if field not in LATER}
+    assert Plan.model_validate(before) == Plan.model_validate(now)
+    assert list(differences(before, now)) == []
+    assert plan_of().fingerprint == plan_of(objectives={"validation_accuracy": {}}).fingerprint
+
+
+@pytest.mark.parametrize("said", [None, {}, {"at_least": None}])
+def test_an_objective_of_which_nothing_is_asked_may_be_written_as_one_likes(said: object) -> None:
+    plan = plan_of(objectives={"macs": said})
+    assert list(plan.objectives) == ["validation_accuracy", "macs"]
+    assert plan.aim == Aim(costs=("macs",))
+
+
+FLOOR = (
+    "objectives.validation_accuracy.at_least: with a floor the cheapest network wins, so exactly 1 cost must be named "
+    "beside it, such as `parameters: {}`"
+)
+NAMES = "'validation_accuracy', 'parameters', 'macs', 'weight_bytes', 'activation_bytes' or 'latency'"
+
+
+@pytest.mark.parametrize(
+    ("objectives", "law"),
+    [
+        ({"validation_accuracy": {"at_least": 0.99}}, f"{FLOOR}, not 0 (none)"),
+        (
+            {"validation_accuracy": {"at_least": 0.99}, "macs": {}, "parameters": {}},
+            f"{FLOOR}, not 2 (parameters, macs)",
+        ),
+        (
+            {"parameters": {"at_least": 0.5}},
+            "objectives.parameters.at_least: a cost has no floor; what no network may exceed stands in `limits`",
+        ),
+        ({"speed": {}}, f"objectives.speed: input should be {NAMES}, not 'speed'"),
+        (
+            {"validation_accuracy": {"at_least": 99}},
+            "objectives.validation_accuracy.at_least: input should be less than or equal to 1, not 99",
+        ),
+        (["parameters"], "objectives: input should be a valid dictionary, not ['parameters']"),
+    ],
+)
+def test_objectives_that_make_no_sense_are_refused(objectives: object, law: str) -> None:
+    with pytest.raises(InvalidSpecError) as error:
+        plan_of(objectives=objectives)
+    assert str(error.value) == law
 
 
 def test_the_data_set_and_its_hash_are_in_the_fingerprint() -> None:
@@ -293,18 +354,34 @@ def test_a_stored_plan_keeps_no_password() -> None:
 
 
 def test_differences_are_said_by_place() -> None:
-    before = decisive(plan_of(recipe={"epochs": 2}).stored())
-    now = decisive(plan_of(recipe={"epochs": 3, "momentum": 0.5}, seed=4, limits={"max_macs": 9}).stored())
+    before = plan_of(recipe={"epochs": 2}).stored()
+    now = plan_of(recipe={"epochs": 3, "momentum": 0.5}, seed=4, limits={"max_macs": 99_999_999}).stored()
     assert list(differences(before, now)) == [
         "recipe.epochs: 2 before, 3 now",
-        "recipe.momentum: null before, 0.5 now",
-        "limits.max_macs: null before, 9 now",
+        "recipe.momentum: nothing before, 0.5 now",
+        "limits.max_macs: null before, 99999999 now",
         "seed: 0 before, 4 now",
     ]
 
 
+@pytest.mark.parametrize(
+    ("space", "told"),
+    [
+        ({"blocks": [{**BLOCK, "relu": None}, BLOCK]}, ["space.blocks[0].relu: nothing before, null now"]),
+        ({"blocks": [BLOCK] * 3}, ["space.blocks: [BLOCK, BLOCK] before, [BLOCK, BLOCK, BLOCK] now"]),
+        ({"blocks": [BLOCK, BLOCK], "head": {"dropout": 0}}, ["space.head.dropout: 0.0 before, 0 now"]),
+    ],
+)
+def test_whatever_makes_another_fingerprint_is_a_difference(space: Plain, told: list[str]) -> None:
+    before = plan_of(space={"blocks": [BLOCK, BLOCK], "head": {"dropout": 0.0}})
+    now = plan_of(space={"head": {"dropout": 0.0}, **space})
+    text = json.dumps(BLOCK, sort_keys=True)
+    assert [line.replace(text, "BLOCK") for line in differences(before.stored(), now.stored())] == told
+    assert before.fingerprint != now.fingerprint
+
+
 def test_equal_plans_have_no_differences() -> None:
-    assert list(differences(decisive(plan_of().stored()), decisive(plan_of(name="other").stored()))) == []
+    assert list(differences(plan_of().stored(), plan_of(name="other").stored())) == []
 
 
 @pytest.mark.parametrize(
@@ -313,3 +390,28 @@ def test_equal_plans_have_no_differences() -> None:
 )
 def test_imports_are_found_in_plans_not_yet_checked(data: Plain, names: list[str]) -> None:
     assert imports_of(data) == names
+
+
+def test_faults_of_every_part_of_a_plan_come_at_once() -> None:
+    start = {"input": {"channels": 1, "height": 9, "width": 9}, "blocks": [{"conv": CONV}], "classes": 10}
+    data = {
+        "dataset": "digits",
+        "data": "other",
+        "storage": "no url",
+        "space": {"blocks": [{"conv": {"out_channels": 0, "kernel_size": 3}}]},
+        "recipe": {"epochs": 0},
+        "start": [start, {**start, "classes": 3}],
+    }
+    with pytest.raises(InvalidSpecError) as error:
+        Plan.model_validate(data)
+    places = [fault.place for fault in error.value.faults]
+    assert places == [
+        "data", "storage", "space.blocks[0].conv.out_channels", "recipe.epochs", "start[0]", "start[1]",
+    ]  # fmt: skip
+
+
+def test_all_start_networks_that_cannot_be_read_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpecError) as error:
+        with_start_networks({"start": ["a.json", "b.json"]}, tmp_path)
+    law = "cannot be read (No such file or directory); check the path"
+    assert str(error.value) == f"start[0]: {tmp_path}/a.json: {law}\nstart[1]: {tmp_path}/b.json: {law}"

@@ -1,5 +1,7 @@
 import random
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,15 @@ from optuna.trial import TrialState
 from sqlalchemy import URL
 from study_rig import SIX_NETWORKS, TINY, die, fail, in_turn, learn, plan, proposer_of, search
 
-from cnnsearch import history
+from cnnsearch import afford, history
 from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.plan import Plan
+from cnnsearch.seeds import seed_of
 from cnnsearch.study import loop
 from cnnsearch.study import proposer as proposer_module
 from cnnsearch.study.outcome import Outcome, outcomes
-from cnnsearch.study.proposer import Proposer, seed_of
+from cnnsearch.study.proposer import Proposer
+from cnnsearch.terminal import Bar
 
 WIDE: dict[str, Any] = {
     **TINY,
@@ -132,10 +136,26 @@ def test_seeds_differ_by_study_trial_and_purpose() -> None:
     assert len(seeds) == 800
 
 
+SMALL: dict[str, Any] = {
+    **SIX_NETWORKS,
+    "space": {"blocks": [{"conv": {"out_channels": {"int": [1, 48]}, "kernel_size": 1}}]},
+    "pruner": {"kind": "none"},
+}
+
+
+@pytest.mark.parametrize("startup", [0, 4, 100])
+def test_what_is_proposed_is_new_as_long_as_there_is_something_new(startup: int, tmp_path: Path) -> None:
+    run, _ = search(plan(tmp_path, SMALL, budget={"trials": 40}, sampler={"startup": startup}))
+    assert run.count("complete", "stopped") == 40
+    assert run.count("repeated") < 4
+
+
 # Telling
 
 
-def test_the_storage_says_what_the_record_says(tmp_path: Path) -> None:
+def test_the_storage_says_what_the_record_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(afford, "MOST_FILLINGS", 0)  # as if the space were too large to look ahead
+    monkeypatch.setattr(proposer_module, "DRAWS", 1)
     wanted = plan(
         tmp_path, SIX_NETWORKS, storage=None, budget={"trials": 6}, limits={"max_parameters": 70}, seed=1,
         pruner={"kind": "median", "startup": 1},
@@ -199,6 +219,35 @@ def test_a_storage_that_was_deleted_is_made_again(tmp_path: Path) -> None:
     assert len(told(wanted)) == 4
 
 
+def test_what_a_study_that_was_killed_after_its_last_trial_did_not_store_is_stored(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, storage=None, budget={"trials": 3})
+    search(wanted)
+    before = [(trial.params, trial.value) for trial in told(wanted)]
+    (wanted.folder / "storage.sqlite3").unlink()
+    record = wanted.folder / "record.jsonl"
+    record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[:-1]))  # all but `closed`
+    run, executor = search(wanted)
+    assert (run.state, executor.jobs) == ("complete", [])
+    assert [(trial.params, trial.value) for trial in told(wanted)] == before
+
+
+def test_a_storage_that_another_program_looks_at_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Bar, "say", lambda _, text, **__: said.append(text))
+    search(wanted := plan(tmp_path, storage=None, budget={"trials": 2}))
+    with closing(sqlite3.connect(wanted.folder / "storage.sqlite3", isolation_level=None)) as looking:
+        looking.execute("BEGIN")
+        looking.execute("SELECT count(*) FROM trials").fetchone()
+        run, _ = search(plan(tmp_path, storage=None, budget={"trials": 4}))
+    law = "another program keeps the storage locked: 2 trials are not in it"
+    assert (run.state, said[-1]) == ("complete", f"{law}; nothing is lost, and a call for more trials adds them")
+    assert len(told(wanted)) == 2
+    search(plan(tmp_path, storage=None, budget={"trials": 5}))
+    assert len(told(wanted)) == 5
+
+
 def test_a_storage_may_lie_elsewhere_whatever_its_folder_is_called(tmp_path: Path) -> None:
     odd = tmp_path / "a?b#c%20{d}"
     odd.mkdir()
@@ -253,7 +302,7 @@ def test_what_is_no_url_is_refused_without_repeating_it(tmp_path: Path) -> None:
 def test_outcomes_of_a_record_are_those_of_the_live_study(tmp_path: Path) -> None:
     wanted = plan(tmp_path, SIX_NETWORKS, budget={"trials": 4}, limits={"max_parameters": 70}, seed=1)
     run, _ = search(wanted, in_turn(learn, fail("diverged", "the loss is nan")))
-    seen = list(outcomes(run, wanted.limits))
+    seen = list(outcomes(run, wanted))
     assert [each.trial for each in seen] == [trial.number for trial in run.trials]
     assert [each.failed_to_train for each in seen].count(True) >= 1
     for trial, each in zip(run.trials, seen, strict=True):

@@ -1,13 +1,15 @@
 import errno
 import os
+import re
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import pytest
 from made_runs import BEGIN, asked, draw, network, story, write_run
 
-from cnnsearch import files, lock, record
+from cnnsearch import files, history, lock, record
 from cnnsearch.errors import RunError
 from cnnsearch.events import (
     Closed,
@@ -186,9 +188,41 @@ def test_a_full_disk_leaves_the_record_whole(tmp_path: Path, monkeypatch: pytest
         assert _record_of(folder).read_bytes() == before
         to.append(Closed(time=1.0, state="complete"))
     assert str(raised.value) == (
-        f"{_record_of(folder)}: cannot write 49 bytes (No space left on device); nothing written before is lost: "
+        f"{_record_of(folder)}: cannot write 81 bytes (No space left on device); nothing written before is lost: "
         "make room and give the same command again"
     )
+
+
+def test_what_never_reached_the_disk_is_taken_back_and_the_record_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_run(tmp_path / "run", states=())
+    before = _record_of(folder).read_bytes()
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    law = f"{folder / record.EPOCHS}: cannot write 139 bytes (Input/output error); nothing written before is lost: "
+    with record.own(folder) as to:
+        to.append(asked(0, network(draw(1))))
+        to.append(Epoch(time=1, trial=0, epoch=1, loss=1, validation_accuracy=0, validation_loss=1, seconds=1))
+        monkeypatch.setattr(os, "fsync", fails)
+        with pytest.raises(RunError, match=re.escape(law) + "see to the disk and give the same command again"):
+            to.append(Finished(trial=0, state="complete", score=0.5))
+        with pytest.raises(RunError, match=re.escape(law)):
+            to.append(Interrupted(trial=0, reason="the study ended"))
+    assert (_record_of(folder).read_bytes(), (folder / record.EPOCHS).read_bytes()) == (before, b"")
+
+
+def test_epochs_of_a_trial_that_was_never_asked_are_passed_over_and_cut_off(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", states=("stopped",))
+    before = (folder / record.EPOCHS).read_bytes()
+    with record.own(folder) as to:  # it is asked as trial 1 in no line that the power cut left
+        for trial in (1, 0, 1):
+            to.append(Epoch(trial=trial, epoch=3, loss=1, validation_accuracy=0.5, validation_loss=1, seconds=1))
+    assert len(read(folder).trials) == 1
+    with record.own(folder):
+        assert (folder / record.EPOCHS).read_bytes() == before
 
 
 def _no_space(after: int = 0) -> int:
@@ -239,6 +273,35 @@ def test_the_seconds_of_all_invocations_add_up(tmp_path: Path) -> None:
         to.append(OPENED.model_copy(update={"time": BEGIN + 2000}))
         to.append(Closed(time=BEGIN + 1900, state="complete"))  # the clock was set back
     assert read(tmp_path / "run").seconds == 40 + 25
+
+
+def test_an_invocation_that_says_its_seconds_is_believed_whatever_its_clock_did(tmp_path: Path) -> None:
+    with record.own(write_run(tmp_path / "run", states=())) as to:
+        to.append(OPENED.model_copy(update={"time": BEGIN + 1000}))
+        to.append(Closed(time=BEGIN + 1025 + 3600, state="interrupted", seconds=25))
+        to.append(OPENED.model_copy(update={"time": BEGIN + 900}))
+        to.append(Closed(time=BEGIN, state="complete", seconds=7))
+    assert read(tmp_path / "run").seconds == 40 + 25 + 7
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_what_is_written_while_a_run_is_read_is_there_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    folder = write_run(tmp_path / "run", states=("complete",), closed=None)
+    reads, read_own = count(1), history.read_own
+
+    def read_slowly(path: Path) -> bytes:
+        if path.name != history.PLAN and next(reads) == place:  # the record is read, then the epochs
+            for event in story(1, "complete"):
+                to.append(event)
+        return read_own(path)
+
+    with record.own(folder) as to:
+        monkeypatch.setattr(history, "read_own", read_slowly)
+        found = read(folder).trials
+    assert len(found) == (1 if place == 2 else 2)
+    assert [(trial.state, len(trial.epochs)) for trial in found] == [("complete", 6)] * len(found)
 
 
 def test_a_second_attempt_tells_its_epochs_again(tmp_path: Path) -> None:

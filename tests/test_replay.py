@@ -1,7 +1,7 @@
 """Steps that are replayed, on a CPU: a tape of operators stands for a CUDA graph, and is as deaf to Python as that."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +21,9 @@ from cnnsearch.module import build
 from cnnsearch.network import Network
 from cnnsearch.recipe import Recipe
 from cnnsearch.replay import PLAIN_STEPS, CudaGraphs, NotRecordedError, Recorder, Repeated, Work
-from cnnsearch.train import learning_rates, normalised, train
+from cnnsearch.train import learning_rates, mixed_precision, normalised, train
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CPU = torch.device("cpu")
 READ = torch.ops.aten._local_scalar_dense.default  # noqa: SLF001 (what .item() and `if tensor:` come to)
@@ -105,23 +107,10 @@ def tape(monkeypatch: pytest.MonkeyPatch) -> type[Tape]:
     return Tape
 
 
-@pytest.fixture(scope="session")
-def digits() -> DataSet:
-    return load("digits", Path("unused"), CPU)
-
-
 @pytest.fixture(autouse=True)
 def layers_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute with torch's layers, as a GPU does; those of our own for CPUs differ from them in the last digits."""
     monkeypatch.setattr("cnnsearch.train.fused", lambda module: module)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def module(network: Network = NETWORK, device: torch.device = CPU) -> nn.Module:
@@ -167,7 +156,9 @@ def textbook(module: nn.Module, data: DataSet, recipe: Recipe, seed: int) -> Non
             if recipe.augmentation:
                 inputs = augment(inputs, recipe.augmentation, generator)
             optimizer.zero_grad()
-            cross_entropy(module(inputs), labels_N[chosen], label_smoothing=recipe.label_smoothing).backward()
+            with mixed_precision(CPU):
+                loss = cross_entropy(module(inputs), labels_N[chosen], label_smoothing=recipe.label_smoothing)
+            loss.backward()
             for group in optimizer.param_groups:
                 group["lr"] = rates[epoch * steps + step]
             optimizer.step()

@@ -1,21 +1,24 @@
 import re
 import runpy
 import sys
-from collections.abc import Callable
-from datetime import datetime
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
 import pytest
-from made_runs import BEGIN, STATES, asked, draw, network, write_run
+from made_runs import BEGIN, STATES, asked, draw, network, story, write_run
 
 from cnnsearch import record, trials
+from cnnsearch.errors import RunError
 from cnnsearch.events import Epoch, FinalState, Finished, Started
 from cnnsearch.history import Run, read
 from cnnsearch.network import Network
+from cnnsearch.objectives import WORDS
 from cnnsearch.report import figures, write_report
-from cnnsearch.report.charts import Material, pareto_front
+from cnnsearch.report.charts import Material
 from cnnsearch.report.drawing import drawn, stages
 from cnnsearch.report.figures import FIGURES, Figure
 from cnnsearch.report.names import readable, short_names
@@ -93,6 +96,71 @@ def test_texts_of_the_record_cannot_become_part_of_the_page(tmp_path: Path) -> N
     assert "<img" not in page.replace(plotly_js(), "")
 
 
+OBJECTIVES: tuple[dict[str, Any], ...] = (
+    {"parameters": {}},
+    {"parameters": {}, "macs": None, "activation_bytes": {}},
+    {"macs": {}, "validation_accuracy": {"at_least": 0.985}},
+)
+
+
+def seeking(folder: Path, objectives: dict[str, Any], states: tuple[FinalState, ...] = STATES * 3) -> Run:
+    return read(write_run(folder, states=states, plan={"objectives": objectives}))
+
+
+@pytest.mark.parametrize("objectives", OBJECTIVES)
+def test_with_several_objectives_the_front_and_its_hypervolume_are_drawn(
+    objectives: dict[str, Any], tmp_path: Path
+) -> None:
+    run = seeking(tmp_path / "run", objectives)
+    drawn = [figures.draw(figure, _material(run)) for figure in figures.figures(run.aim)]
+    assert [each.reason for each in drawn] == [""] * len(drawn)
+    front, covered, *_ = drawn
+    names = [WORDS[name] for name in run.aim.costs]
+    assert front.title == f"Accuracy against {' and '.join(names)}"
+    assert [chart.layout.xaxis.title.text for chart in front.drawings] == names
+    for chart in front.drawings:
+        points = next(trace for trace in chart.data if trace.name == "nobody is better in everything")
+        assert list(points.y) == [(trial.score or 0) * 100 for trial in run.front]
+    shares = list(covered.drawings[0].data[0].y)
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(100)
+    assert as_page(run).count("<h2>Hypervolume</h2>") == 1
+
+
+def test_a_floor_is_said_and_its_winner_comes_first(tmp_path: Path) -> None:
+    run = seeking(tmp_path / "run", OBJECTIVES[2])
+    best, page = run.ranked[0], as_page(run)
+    assert (
+        f"The network with the fewest multiply-adds that reaches 98.50 % reads {(best.score or 0) * 100:.2f} %" in page
+    )
+    assert best.macs == min(trial.macs for trial in run.ranked if (trial.score or 0) >= 0.985)
+    order = "First those that reach 98.50 % of the validation images in their last epoch, by multiply-adds; then the"
+    assert order in page
+    missed = as_page(seeking(tmp_path / "missed", {"macs": {}, "validation_accuracy": {"at_least": 1.0}}))
+    assert "No network found reaches 100.00 %. The best one reads " in missed
+
+
+def test_one_complete_trial_has_no_hypervolume_yet(tmp_path: Path) -> None:
+    run = seeking(tmp_path / "run", OBJECTIVES[0], ("complete",))
+    drawn = {figure.title: figures.draw(figure, _material(run)).reason for figure in figures.figures(run.aim)}
+    assert drawn["Hypervolume"] == "the hypervolume needs at least 2 complete trials; there is 1"
+
+
+def test_networks_that_are_all_alike_cover_nothing(tmp_path: Path) -> None:
+    run = seeking(tmp_path / "run", OBJECTIVES[0], ("complete",) * 2)
+    alike = run._replace(trials=tuple(trial.model_copy(update={"score": 0.9, "parameters": 5}) for trial in run.trials))
+    drawn = figures.draw(list(figures.figures(run.aim))[1], _material(alike))
+    assert drawn.reason == "the hypervolume needs two networks of which one is better and the other cheaper"
+
+
+def test_objectives_that_nobody_knows_are_refused_with_their_file(tmp_path: Path) -> None:
+    run = seeking(tmp_path / "run", {"speed": {}})
+    with pytest.raises(RunError) as error:
+        as_page(run)
+    law = f"{tmp_path / 'run' / 'plan.json'}: its objectives cannot be read ({{'speed': {{}}}})"
+    assert str(error.value) == f"{law}; restore it, or read it with the version that wrote it"
+
+
 @pytest.mark.parametrize(
     ("states", "reasons"),
     [
@@ -166,7 +234,8 @@ def _cannot_be_written(material: Material) -> list[object]:
 def test_a_broken_figure_breaks_only_itself(
     run: Run, monkeypatch: pytest.MonkeyPatch, draw_it: Callable[[Material], list[Any]], reason: str
 ) -> None:
-    monkeypatch.setattr("cnnsearch.report.write.FIGURES", (Figure("Broken", "It breaks.", draw_it), FIGURES[0]))
+    broken = Figure("Broken", "It breaks.", draw_it)
+    monkeypatch.setattr("cnnsearch.report.write.figures", lambda _: (broken, FIGURES[0]))
     page = as_page(run)
     assert reason in page
     assert "<h2>Accuracy against parameters</h2>" in page
@@ -225,7 +294,7 @@ def test_the_report_of_no_run_is_one_line(
     monkeypatch.setattr(sys, "argv", ["report", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("cnnsearch.report", run_name="__main__")
-    error = f"error: {tmp_path}: no plan.json in it; give the folder of a run, such as runs/NAME\n"
+    error = f"{tmp_path}: no plan.json in it; give the folder of a run, such as runs/NAME\n"
     assert (ended.value.code, capsys.readouterr().err) == (2, error)
 
 
@@ -236,11 +305,10 @@ def test_writing_twice_gives_the_same_page(tmp_path: Path) -> None:
 
 
 def test_the_front_has_no_network_that_a_smaller_one_equals(run: Run) -> None:
-    front = pareto_front(run.ranked)
-    assert front[-1] == run.ranked[0]
+    assert run.front[-1] == run.ranked[0]
     for trial in run.ranked:
-        rivals = [other for other in front if other.parameters <= trial.parameters]
-        assert trial in front or max(other.score or 0 for other in rivals) >= (trial.score or 0)
+        rivals = [other for other in run.front if other.parameters <= trial.parameters]
+        assert trial in run.front or max(other.score or 0 for other in rivals) >= (trial.score or 0)
 
 
 def test_optuna_sees_every_trial_under_its_own_number(run: Run) -> None:
@@ -253,6 +321,25 @@ def test_optuna_sees_every_trial_under_its_own_number(run: Run) -> None:
     assert told[2].intermediate_values == {e.epoch: e.validation_accuracy for e in run.trials[2].epochs}
     assert told[0].user_attrs["macs"] == run.trials[0].macs
     assert not told[5].user_attrs["feasible"]
+
+
+@pytest.fixture
+def berlin() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("berlin")
+def test_no_trial_ends_before_it_began_though_summer_time_ends(tmp_path: Path) -> None:
+    folder, before_its_end = tmp_path / "run", datetime(2026, 10, 25, 1, tzinfo=UTC).timestamp() - 10
+    with record.own(write_run(folder, states=(), closed=None)) as to:
+        for event in story(0, "complete"):
+            to.append(event.model_copy(update={"time": before_its_end + event.time - BEGIN}))
+    (told,) = trials.study(read(folder)).trials
+    assert told.duration == timedelta(0)
 
 
 def test_optuna_sees_what_was_built_and_not_what_was_asked(run: Run) -> None:

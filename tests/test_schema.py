@@ -166,7 +166,8 @@ def test_holes_as_plans_have_them_are_valid(plan: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "plan",
     [
-        {"dataset": "mnits"},
+        {"dataset": 3},
+        {"image": {"channels": 2}},
         {"recipy": {}},
         {"seed": -1},
         {"seed": "0"},

@@ -1,11 +1,13 @@
 """The table of precomputed curves and the searches that are played on it, in examples/benchmarks."""
 
+import math
+
 import curves
 import pytest
 import searching
 from searching import HALVING, RANDOM, Found, Game, Naive, Way, play, play_naively
 
-from cnnsearch.plan import Limits
+from cnnsearch.parts import Limits
 
 WAYS = [Way("TPE", HALVING), Way("random", RANDOM), Naive("Optuna alone", searching.MedianPruner)]
 
@@ -55,3 +57,21 @@ def test_a_search_that_never_comes_there_counts_as_longer_than_all_others() -> N
     reached = [searching.first(Game([Found(60.0, 3, 0.9)], 60.0), accuracy) for accuracy in (0.8, 0.95, 0.95)]
     assert searching.seconds_and_trials(reached) == "not in 50 (1 of 3 did)"
     assert searching.seconds_and_trials(reached[:1]) == "60 s, 3"
+
+
+def test_what_the_whole_space_covers_no_search_covers_more_of() -> None:
+    everything = searching.covered(
+        (curve.parameters, curve.accuracies[-1]) for curve in searching.table("restart").values()
+    )
+    part = searching.covered(
+        (curve.parameters, curve.accuracies[-1]) for curve in list(searching.table("restart").values())[::3]
+    )
+    assert 0 < part < everything
+    assert searching.covered([(12_000, 0.8), (12_000, 0.8), (20_000, 0.75)]) == pytest.approx(0.1 * math.log(2))
+
+
+@pytest.mark.parametrize("way", list(searching.seeking(0.92, HALVING)), ids=lambda way: way.name)
+def test_every_way_to_look_for_few_parameters_can_be_played(way: Way) -> None:
+    played = game(way)
+    assert 0 <= searching.place_of(played, 0.5) < searching.place_of(Game([], 0.0), 0.5)
+    assert all(found.parameters for found in played.found)

@@ -1,14 +1,18 @@
 """How large a space is, against counting by hand and by brute force."""
 
+from contextlib import suppress
+
 import pytest
 from amount import examples
 from hypothesis import assume, given
+from hypothesis import strategies as st
 from strategies import small_spaces
 
 from cnnsearch import size as rooms_size
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.holes import count_fillings, fillings, read, to_plain
+from cnnsearch.holes import count_fillings, fillings, to_plain
 from cnnsearch.network import Network
+from cnnsearch.parse import read
 from cnnsearch.size import Size, count_candidates, size
 from cnnsearch.space import Space
 from cnnsearch.text import Plain
@@ -44,6 +48,23 @@ def test_the_size_is_what_brute_force_counts(data: Plain) -> None:
     found = size(space)
     assert found.is_exact
     assert (found.networks, pytest.approx(found.share)) == by_brute_force(space)
+
+
+@examples(40)
+@given(small_spaces, st.integers(0, 400))
+def test_with_limits_as_many_candidates_are_counted_as_keep_them(data: Plain, most: int) -> None:
+    assume(count_fillings(read(data)) <= 300)
+    try:
+        space = Space(data, {"parameters": most})
+    except InvalidSpecError:
+        assume(condition=False)
+        raise
+    kept: set[str] = set()
+    for filled, _ in fillings(space.tree):
+        with suppress(InvalidSpecError):
+            network = Network.model_validate(to_plain(filled))
+            kept |= {network.fingerprint} if network.cost.parameters <= most else set()
+    assert count_candidates(space, read({})) == len(kept)
 
 
 BLOCK = {"conv": CONV}

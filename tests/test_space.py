@@ -10,8 +10,9 @@ from strategies import small_spaces
 
 from cnnsearch.blocks import KINDS
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.holes import Hole, Real, count_fillings, fillings, read, to_plain
+from cnnsearch.holes import Hole, Real, count_fillings, fillings, to_plain
 from cnnsearch.network import Network
+from cnnsearch.parse import read
 from cnnsearch.space import Space, uniformly
 from cnnsearch.testing import networks
 from cnnsearch.text import Plain

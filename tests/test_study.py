@@ -307,6 +307,7 @@ def test_two_trials_on_the_real_mnist(tmp_path: Path) -> None:
         "recipe": {"epochs": 1, "augmentation": None},
         "budget": {"trials": 2},
         "executor": {"workers": 2, "device": "cpu"},
+        "finals": None,
     }
     root = os.environ["CNNSEARCH_DATA"]
     status, _, err = run(tmp_path, write_plan(tmp_path, tiny), "--data-root", root, "--name", "real")

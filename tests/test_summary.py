@@ -8,15 +8,22 @@ from study_rig import SIX_NETWORKS, fail, in_turn, interrupt, learn, plan, searc
 
 from cnnsearch.messages import Event, Job
 from cnnsearch.study import summary
-from cnnsearch.study.summary import versions
+from cnnsearch.versions import versions
 
 
 def read(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "summary.json").read_text())
 
 
+NETWORK = {
+    "input": {"channels": 1, "height": 8, "width": 8},
+    "blocks": [{"conv": {"out_channels": 7, "kernel_size": 3}}],
+    "classes": 10,
+}
+
+
 def test_the_summary_says_what_its_page_promises(tmp_path: Path) -> None:
-    wanted = plan(tmp_path, SIX_NETWORKS, budget={"trials": 4}, seed=1, name="mine")
+    wanted = plan(tmp_path, SIX_NETWORKS, budget={"trials": 4}, start=[NETWORK, NETWORK], seed=1, name="mine")
     run, _ = search(wanted, in_turn(fail("diverged", "the loss is nan")))
     best = run.ranked[0]
     told = read(wanted.folder)
@@ -38,10 +45,17 @@ def test_the_summary_says_what_its_page_promises(tmp_path: Path) -> None:
             "network": "best/network.json",
             "weights": "best/weights.safetensors",
         },
+        "winner": None,
+        "objectives": {"validation_accuracy": {"at_least": None}},
+        "front": [
+            {"trial": trial.number, "validation_accuracy": trial.score, "costs": {"parameters": trial.parameters}}
+            for trial in run.front
+        ],
         "versions": versions(),
     }
-    assert run.count("repeated") > 0
-    for field in (*told, *told["trials"], *told["best"]):
+    assert run.count("repeated") == 1
+    assert told["front"]
+    for field in (*told, *told["trials"], *told["best"], *told["front"][0]):
         assert field in (summary.__doc__ or ""), field
 
 
@@ -56,12 +70,12 @@ def test_the_summary_is_there_while_the_study_runs_and_after_it_was_interrupted(
     seen: list[dict[str, Any]] = []
 
     def look(job: Job) -> Iterator[Event]:
-        seen.append(read(wanted.folder))
+        seen.append(read(wanted.folder))  # summed up in calm moments, of which there was none
         yield from interrupt(job)
 
     with pytest.raises(KeyboardInterrupt):
         search(wanted, in_turn(learn, look))
-    assert (seen[0]["state"], seen[0]["trials"]["complete"]) == ("running", 1)
+    assert (seen[0]["state"], seen[0]["trials"]["complete"]) == ("running", 0)
     assert (read(wanted.folder)["state"], read(wanted.folder)["trials"]["complete"]) == ("interrupted", 1)
 
 
@@ -79,3 +93,4 @@ def test_the_versions_are_those_that_are_installed() -> None:
     assert versions()["optuna"] == optuna.__version__
     assert versions()["pydantic"] == pydantic.VERSION
     assert set(versions()) == {"python", "cnnsearch", "torch", "torchvision", "optuna", "pydantic", "numpy"}
+    assert versions(("numpy", "no-such-package"))["no-such-package"] == "not installed"

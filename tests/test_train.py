@@ -1,31 +1,19 @@
 import math
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
 from cnnsearch.augment import augment
-from cnnsearch.data import DataSet, load
+from cnnsearch.data import DataSet
 from cnnsearch.recipe import Augmentation, Recipe
 from cnnsearch.train import Diverged, Epoch, learning_rates, mixed_precision, normalised, steps_of, train, validate
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 PLAIN = Recipe(epochs=2, augmentation=None)
-
-
-@pytest.fixture(scope="session")
-def digits() -> DataSet:
-    return load("digits", Path("unused"), CPU)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def module(seed: int = 0, dropout: float = 0.0) -> nn.Module:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cnnsearch.blocks import KINDS
 from cnnsearch.data import DataSet
 from cnnsearch.data import load as load_data
-from cnnsearch.errors import RunError
+from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.module import build
 from cnnsearch.network import Network
 from cnnsearch.train import normalised
@@ -93,11 +93,11 @@ def test_a_disk_that_fails_keeps_the_file_before(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(RunError) as error:
+    with pytest.raises(DiskFullError) as error:
         save(folder / FILE_NAME, module, NETWORK, data)
     assert str(error.value) == (
-        f"{folder / FILE_NAME}: the weights could not be written ([Errno 28] No space left on device);"
-        " is there space, and permission?"
+        f"{folder / FILE_NAME}: cannot write {len(before):,} bytes (No space left on device); "
+        "nothing written before is lost: make room and give the same command again"
     )
     assert (folder / FILE_NAME).read_bytes() == before
     assert [path.name for path in folder.iterdir()] == [FILE_NAME]
@@ -137,7 +137,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError) as error:
         load(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path / FILE_NAME}: no such file; give the folder of a trained network, such as runs/NAME/best"
+        f"{tmp_path / FILE_NAME}: no such file; give a run, such as runs/NAME, or the folder of its weights"
     )
 
 
@@ -186,3 +186,12 @@ def test_the_loaded_network_can_be_exported(folder: Path) -> None:
         classifier, (pixels_NCHW,), dynamic_shapes=({0: torch.export.Dim("images", min=1)},)
     ).module()
     torch.testing.assert_close(logits(exported, pixels_NCHW), logits(classifier, pixels_NCHW))
+
+
+def test_of_a_run_the_winner_is_loaded_and_without_finals_the_best(tmp_path: Path, data: DataSet) -> None:
+    for part, seed in (("best", 1), ("winner", 2)):
+        torch.manual_seed(seed)
+        module = build(NETWORK)
+        save(tmp_path / part / FILE_NAME, module, NETWORK, data)
+        loaded = load(tmp_path).module.state_dict()
+        assert all(torch.equal(loaded[name], tensor) for name, tensor in module.state_dict().items()), part

@@ -9,9 +9,10 @@ import torch
 from blocks_that_fail import Acting
 
 from cnnsearch.data import load
+from cnnsearch.errors import DiskFullError
 from cnnsearch.executors.executor import Setup
 from cnnsearch.executors.local import LocalExecutor
-from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
+from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job, Ready
 from cnnsearch.network import Network
 from cnnsearch.recipe import Recipe
 from cnnsearch.replay import NotRecordedError
@@ -25,7 +26,9 @@ PATIENCE = 120.0
 CONV = {"conv": {"out_channels": 8, "kernel_size": 3, "padding": "same"}, "maxpool": {"kernel_size": 2}}
 
 
-def job(weights: Path, *acting: Acting, epochs: int = 2, rungs: tuple[int, ...] = ()) -> Job:
+def job(
+    weights: Path, *acting: Acting, epochs: int = 2, rungs: tuple[int, ...] = (), seconds: float | None = None
+) -> Job:
     network = Network.model_validate(
         {
             "input": {"channels": 1, "height": 8, "width": 8},
@@ -35,7 +38,7 @@ def job(weights: Path, *acting: Acting, epochs: int = 2, rungs: tuple[int, ...] 
         }
     )
     recipe = Recipe(epochs=epochs, batch_size=64, augmentation=None)
-    return Job(trial=5, network=network, recipe=recipe, seed=11, rungs=rungs, weights=str(weights))
+    return Job(trial=5, network=network, recipe=recipe, seed=11, rungs=rungs, weights=str(weights), seconds=seconds)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,10 @@ def executor(log: Path) -> Iterator[LocalExecutor]:
 
 
 def story(executor: LocalExecutor, job: Job) -> list[Event]:
-    """Run a job and return what is told of it, its end last; every rung is answered with stop."""
+    """Run a job and return what is told of it, its end last; it is told to stop at each epoch.
+
+    The answer to a rung is waited for; any other stop may come too late, so only a rung's is certain.
+    """
     executor.submit(job)
     heard: list[Event] = []
     while not heard or isinstance(heard[-1], Epoch):
@@ -130,6 +136,17 @@ def test_a_crash_of_c_code_ends_only_its_trial_and_leaves_a_traceback(
     assert isinstance(story(executor, job(tmp_path / "w", rungs=(1,)))[-1], Done)
 
 
+def test_a_training_that_hangs_is_given_up_and_the_next_is_not(log: Path, tmp_path: Path) -> None:
+    setup = Setup("digits", ROOT, imports=("register_blocks_that_fail",))
+    with LocalExecutor(["cpu"], setup, log) as impatient:
+        failed = story(impatient, job(tmp_path / "w", Acting(act="hang"), seconds=2.5))[-1]
+        assert failed == Failed(trial=5, reason="timeout", message="its training took more than 2.5 s")
+        replaced = Died(trial=None, exit=-9, message="worker 0 is replaced: its training took more than 2.5 s")
+        assert impatient.events(PATIENCE) == replaced
+        assert isinstance(impatient.events(PATIENCE), Ready)
+        assert story(impatient, job(tmp_path / "v", rungs=(1,)))[-1] == Done(trial=5, stopped=True)
+
+
 def test_ctrl_c_does_not_end_a_worker(executor: LocalExecutor, tmp_path: Path) -> None:
     [worker] = psutil.Process().children()
     os.kill(worker.pid, signal.SIGINT)
@@ -183,6 +200,7 @@ def test_weights_that_cannot_be_written_fail_the_trial_and_say_where(tmp_path: P
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "out of memory"),
         (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes"), "out of memory"),
         (MemoryError(), "out of memory"),
+        (DiskFullError("runs/x/weights/3.safetensors: cannot write 9 bytes"), "disk full"),
         (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), "bug"),
         (ValueError("the user ran out of memory"), "bug"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 from cnnsearch.check.describe import describe
 from cnnsearch.check.reading import RefusedError, read
 from cnnsearch.errors import CnnsearchError
-from cnnsearch.files import write_whole
+from cnnsearch.files import end_with_reader, write_whole
 from cnnsearch.imports import import_kinds
 
 
@@ -68,4 +68,5 @@ def _write_schemas(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    end_with_reader()
     sys.exit(main(sys.argv[1:]))

@@ -37,6 +37,7 @@ def _network(network: Network) -> Iterator[str]:
 
 def _space(space: Space) -> Iterator[str]:
     yield f"a space: {size(space)}\n"
+    yield from preview.never_drawn(space)
     yield from holes(space.holes)
     yield f"\n{DRAWS} networks drawn uniformly:"
     suggest = uniformly(random.Random(0))  # noqa: S311 (no secret)

@@ -31,7 +31,7 @@ class Reading(NamedTuple):
 class RefusedError(Exception):
     """A file is not what it was read as; says so, then one fault a line."""
 
-    def __init__(self, path: Path, as_what: str, error: InvalidSpecError) -> None:
+    def __init__(self, path: Path | str, as_what: str, error: InvalidSpecError) -> None:
         faults = (str(fault).removeprefix(f"{path}: ") for fault in error.faults)
         super().__init__("\n".join([f"{path}: {as_what}", *(f"  {fault}" for fault in faults)]))
 

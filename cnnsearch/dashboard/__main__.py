@@ -22,7 +22,7 @@ def main() -> int:
     try:
         _serve(arguments.run, arguments.port, browse=not arguments.no_browser)
     except (RunError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"{error}\n")
         return 2
     return 0
 

@@ -48,8 +48,8 @@ def copied(run: Run) -> optuna.storages.InMemoryStorage:
     storage = optuna.storages.InMemoryStorage()
     alive = run.state == "running"
     with trials.quiet():
-        study = storage.create_new_study([optuna.study.StudyDirection.MAXIMIZE], run.folder.name)
-    told = (trials.frozen(trial, holes, alive=alive, attached=_artifact(trial)) for trial in run.trials)
+        study = storage.create_new_study(trials.directions(run.aim), run.folder.name)
+    told = (trials.frozen(trial, holes, alive=alive, aim=run.aim, attached=_artifact(trial)) for trial in run.trials)
     ids = [storage.create_new_trial(study, trial) for trial in told]
     for key, value in _study_note(run).items():
         storage.set_study_system_attr(study, key, value)

@@ -20,6 +20,7 @@ from cnnsearch.record import EPOCHS, RECORD
 
 HOST = "127.0.0.1"
 REFRESH = 3.0  # seconds between two looks at the record
+LOOK = 0.5  # seconds between two looks for a Ctrl-C
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -63,7 +64,8 @@ class Dashboard:
 
     def wait(self) -> None:
         """Serve until the program is interrupted."""
-        self._ended.wait()
+        while not self._ended.wait(LOOK):  # a Ctrl-C that comes just before a wait begins does not end it
+            pass
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -101,9 +103,13 @@ def looking_only(app: Wsgi) -> Wsgi:
         if request["REQUEST_METHOD"] not in {"GET", "HEAD"}:
             start("405 Method Not Allowed", [("Allow", "GET, HEAD"), ("Content-Type", "text/plain")])
             return [b"a run's dashboard is for looking only\n"]
-        if request.get("HTTP_HOST", HOST).partition(":")[0] not in {HOST, "localhost"}:
+        host: str = request.get("HTTP_HOST", HOST)
+        if host.partition(":")[0] not in {HOST, "localhost"}:
             start("403 Forbidden", [("Content-Type", "text/plain")])
             return [b"ask under the name 127.0.0.1 or localhost\n"]
+        if request.get("HTTP_ORIGIN", f"http://{host}") != f"http://{host}":
+            start("403 Forbidden", [("Content-Type", "text/plain")])
+            return [b"a page elsewhere has no business here\n"]
         return app(request, start)
 
     return filtered

@@ -6,6 +6,8 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from cnnsearch.messages import Event, Job
+from cnnsearch.network import Network
+from cnnsearch.objectives import Latency
 
 
 class Setup(NamedTuple):
@@ -61,6 +63,10 @@ class Executor(ABC):
     @abstractmethod
     def stop(self, trial: int) -> None:
         """Let a trial end, at its rung or after its current epoch; Done (or what it became before) follows."""
+
+    @abstractmethod
+    def latency(self, network: Network) -> Latency | None:
+        """Measure how long one image takes while nothing of this executor trains; None where it cannot be run."""
 
     @abstractmethod
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Runs jobs in processes of this machine: one worker per slot, replaced when it dies.
 
 The constructor starts the workers and imports no torch: they load theirs while the caller loads its own.
-A death is heard from the process itself, within milliseconds; there is no heartbeat and no clock.
+A death is heard from the process itself, within milliseconds; there is no heartbeat, and a clock for `Job.seconds`
+alone.
 
 On a GPU only a diverged training leaves its process whole. After any other error the worker is replaced: some CUDA
 errors end a process's use of the device, and a recording that failed leaks its memory. A trial that is out of memory
@@ -15,14 +16,19 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from time import monotonic
 
 from cnnsearch.errors import RunError
 from cnnsearch.executors.executor import Executor, Setup
-from cnnsearch.executors.process import Ended, Heard, WorkerProcess
+from cnnsearch.executors.meter import Meter
+from cnnsearch.executors.process import Ended, Heard, WorkerProcess, trim
 from cnnsearch.messages import Died, Done, Event, Failed, Go, Job, News, Ready, Stop
+from cnnsearch.network import Network
+from cnnsearch.objectives import Latency
+from cnnsearch.signals import check
 
 WORKER = (sys.executable, "-P", "-m", "cnnsearch.worker")
 MOST_FALSE_STARTS = 3
@@ -40,11 +46,19 @@ class _Slot:
     ready: bool = False
     job: Job | None = None
     """Told to the worker as soon as that is ready: one that dies before has not hurt it."""
+    since: float = 0.0
+    """When the worker got its job."""
     false_starts: int = 0
     leaving: str = ""
     """Why its worker was ended on purpose, until its end is heard."""
     given_up_for: int | None = None
     """The trial that needed its memory; until it comes back the slot takes no job."""
+
+    @property
+    def deadline(self) -> float:
+        """When its training has taken too long."""
+        limit = self.job.seconds if self.ready and self.job else None
+        return inf if limit is None else self.since + limit
 
 
 class LocalExecutor(Executor):
@@ -57,6 +71,8 @@ class LocalExecutor(Executor):
         self._heard: SimpleQueue[tuple[int, Heard]] = SimpleQueue()
         self._slots: list[_Slot] = []
         self._closed = False
+        self._meter: Meter | None = None
+        self._modules, self._log = setup.imports, log
         log.mkdir(parents=True, exist_ok=True)
         for number, device in enumerate(slots):
             path = log / f"worker-{number}.log"
@@ -77,18 +93,23 @@ class LocalExecutor(Executor):
         slot = max((slot for slot in self._in_use if slot.job is None), key=lambda slot: slot.ready)
         slot.job = job
         if slot.ready:
-            slot.worker.say(job)
+            _begin(slot, job)
         return slot.number
 
     def events(self, timeout: float) -> Event | None:
         """Return what happened next, or None; replace a worker that died."""
+        check()
         if self._closed:
             return None
+        self._trim_logs()
+        first = min(self._slots, key=lambda slot: slot.deadline)
         try:
-            number, heard = self._heard.get(timeout=timeout)
+            number, heard = self._heard.get(timeout=min(timeout, max(0.0, first.deadline - monotonic())))
         except Empty:
-            return None
+            return self._give_up(first) if monotonic() >= first.deadline else None
         slot = self._slots[number]
+        if slot.leaving and not isinstance(heard, Ended):  # said before it was ended, of a trial that is over
+            return None
         if isinstance(heard, Ended):
             return self._let_go(slot, heard) if slot.leaving else self._replace(slot, heard)
         return self._note(slot, heard)
@@ -103,11 +124,28 @@ class LocalExecutor(Executor):
         for worker in self._workers_on(trial):
             worker.say(Stop(trial=trial))
 
+    def latency(self, network: Network) -> Latency | None:
+        """Measure how long one image takes on one thread of the processor; the workers stand still meanwhile."""
+        if self._meter is None:  # its start takes seconds, in which the workers go on
+            self._meter = Meter(self._modules, self._log / "latency.log")
+        try:
+            for slot in self._slots:
+                slot.worker.pause()
+            return self._meter.measure(network)
+        except RunError:  # a block of the user's own ended the process: its network cannot be run, others can
+            self._meter = None
+            return None
+        finally:
+            for slot in self._slots:
+                slot.worker.resume()
+
     def close(self) -> None:
         """End all workers at once; those that resist are killed after a second."""
         if self._closed:
             return
         self._closed = True
+        if self._meter:
+            self._meter.close()
         for slot in self._slots:
             slot.worker.end(signal.SIGTERM)
         deadline = monotonic() + GRACE_SECONDS
@@ -115,6 +153,11 @@ class LocalExecutor(Executor):
             if not slot.worker.join(max(0.0, deadline - monotonic())):
                 slot.worker.end(signal.SIGKILL)
                 slot.worker.join(GRACE_SECONDS)
+        self._trim_logs()
+
+    def _trim_logs(self) -> None:
+        for slot in self._slots:
+            trim(slot.log)
 
     @property
     def _in_use(self) -> list[_Slot]:
@@ -131,16 +174,23 @@ class LocalExecutor(Executor):
         return [slot.worker for slot in self._slots if slot.ready and slot.job and slot.job.trial == trial]
 
     def _note(self, slot: _Slot, news: News) -> News:
-        slot.worker.trim_log()
         if isinstance(news, Ready):
             slot.ready = True
             if slot.job:
-                slot.worker.say(slot.job)
+                _begin(slot, slot.job)
         if isinstance(news, Done | Failed):
             slot.job = None
         if isinstance(news, Failed) and news.reason != "diverged" and slot.device != "cpu":
             return self._part(slot, news)
         return news
+
+    def _give_up(self, slot: _Slot) -> Failed:
+        """End a worker whose training takes too long: what hangs hears nothing."""
+        assert slot.job
+        trial, message = slot.job.trial, f"its training took more than {slot.job.seconds:g} s"
+        slot.leaving, slot.ready, slot.job = f"is replaced: {message}", False, None
+        slot.worker.end(signal.SIGKILL)
+        return Failed(trial=trial, reason="timeout", message=message)
 
     def _part(self, slot: _Slot, failed: Failed) -> Failed:
         """End a worker that may be spoilt, and with it the slot where it was short of memory beside others."""
@@ -177,6 +227,11 @@ class LocalExecutor(Executor):
         slot.ready = False
         slot.worker = self._start(slot.number, slot.device, slot.log)
         return Died(trial=trial, exit=status, message=f"worker {slot.number} {_ending(status)}; its log is {slot.log}")
+
+
+def _begin(slot: _Slot, job: Job) -> None:
+    slot.since = monotonic()
+    slot.worker.say(job)
 
 
 def _options(setup: Setup) -> list[str]:

@@ -58,6 +58,14 @@ class WorkerProcess:
         if self._process.returncode is None:  # else its number may be another process's by now
             self._signal(number)
 
+    def pause(self) -> None:
+        """Let the worker, and all that it started, stand still until `resume`."""
+        self.end(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.end(signal.SIGCONT)
+
     def join(self, timeout: float) -> bool:
         """Wait until all is heard and close the pipe; False when the worker lives on."""
         self._waiter.join(timeout)
@@ -73,17 +81,6 @@ class WorkerProcess:
             end = file.seek(0, os.SEEK_END)
             file.seek(max(min(self._log_start, end), end - TAIL_BYTES))
             return file.read().decode(errors="replace").strip()
-
-    def trim_log(self) -> None:
-        """Cut a log that grew too long to its end; a worker that writes just then may lose a line."""
-        if self._log.stat().st_size <= MOST_LOG_BYTES:
-            return
-        with self._log.open("r+b") as file:
-            file.seek(-MOST_LOG_BYTES // 2, os.SEEK_END)
-            kept = file.read()
-            file.truncate(0)
-            file.seek(0)
-            file.write(b"(older lines were cut here)\n" + kept)
 
     def _read(self, hear: Callable[[Heard], None]) -> None:
         with self._news as lines:
@@ -109,6 +106,18 @@ class WorkerProcess:
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):  # PermissionError: macOS, for a group of zombies
             os.killpg(self._process.pid, number)
+
+
+def trim(log: Path) -> None:
+    """Cut a log that grew too long to its end; a worker that writes just then may lose a line."""
+    if log.stat().st_size <= MOST_LOG_BYTES:
+        return
+    with log.open("r+b") as file:
+        file.seek(-MOST_LOG_BYTES // 2, os.SEEK_END)
+        kept = file.read(MOST_LOG_BYTES)
+        file.truncate(0)
+        file.seek(0)
+        file.write(b"(older lines were cut here)\n" + kept)
 
 
 # glibc gives the maps of a training step back to the system after each step and asks for them again in the next: up to

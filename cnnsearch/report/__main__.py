@@ -11,13 +11,18 @@ def main() -> int:
     """Write the page again and print its path."""
     parser = argparse.ArgumentParser(prog="python -m cnnsearch.report", description="Write a run's report.html again.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as runs/mnist-1a2b3c")
-    folder: Path = parser.parse_args().run
+    parser.add_argument("--to", type=Path, metavar="FILE", help="where to write the page instead of RUN/report.html")
+    given = parser.parse_args()
     from cnnsearch.report import write_report
 
     try:
-        sys.stdout.write(f"{write_report(folder)}\n")
-    except (RunError, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stdout.write(f"{write_report(given.run, given.to)}\n")
+    except OSError as error:  # a full disk too
+        way = "" if given.to else "; --to FILE writes the page elsewhere"
+        sys.stderr.write(f"{given.to or given.run}: {error.strerror or error}{way}\n")
+        return 2
+    except RunError as error:
+        sys.stderr.write(f"{error}\n")
         return 2
     return 0
 

@@ -1,10 +1,10 @@
 """How is each figure of a run drawn?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from math import log10
+from math import log, log10
 from statistics import median
 from typing import Any
 
@@ -12,8 +12,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from cnnsearch.history import Run, Trial
+from cnnsearch.objectives import WORDS, Name, price
 from cnnsearch.report.plots import Chart, between, new_chart
-from cnnsearch.trials import in_memory
+from cnnsearch.trials import directions, in_memory
 
 MOST_HOLES = 8  # in the figures that give every hole an axis: the most important ones
 MOST_CURVES = 200  # a browser draws about so many at once
@@ -81,42 +82,66 @@ def history(material: Material) -> Sequence[Chart]:
 
 
 def cost(material: Material) -> Sequence[Chart]:
-    """Draw accuracy over parameters, with the Pareto front."""
-    complete = material.run.ranked
-    _need(complete, 1, "accuracies need at least")
-    front = pareto_front(complete)
+    """Draw accuracy over each cost, with the Pareto front."""
+    _need(material.run.ranked, 1, "accuracies need at least")
+    return [_against(material, name) for name in material.run.aim.shown]
+
+
+def _against(material: Material, name: Name) -> Chart:
+    complete, front, aim = material.run.ranked, material.run.front, material.run.aim
     figure = new_chart()
     rest = [trial for trial in complete if trial not in front]
-    figure.add_scatter(**_points(rest), mode="markers", name="other networks", marker={"size": 7, "opacity": 0.6})
+    figure.add_scatter(**_points(rest, name), mode="markers", name="other networks", marker={"size": 7, "opacity": 0.6})
     line: dict[str, Any] = {"mode": "lines+markers", "line": {"shape": "hv", "width": 2}, "marker": {"size": 10}}
-    figure.add_scatter(**_points(front), **line, name="none is both smaller and better")
+    if len(aim.shown) > 1:  # who is beaten in one of the figures may be ahead in another
+        line["mode"] = "markers"
+    figure.add_scatter(**_points(front, name), **line, name="nobody is better in everything")
     star = {"size": 17, "symbol": "star"}
-    figure.add_scatter(**_points(complete[:1]), mode="markers", name="best", marker=star)
-    figure.update_xaxes(title="parameters", type="log", dtick="D2" if _decades(complete) < 1.5 else "D1")  # noqa: PLR2004
-    return [figure.update_yaxes(title=ACCURACY, range=_zoom(material.scores))]
+    figure.add_scatter(**_points(complete[:1], name), mode="markers", name="best", marker=star)
+    if aim.floor is not None:
+        figure.add_hline(y=100 * aim.floor, line={"dash": "dot", "width": 1.5, "color": STATE_COLORS["complete"]})
+    ticks = "D2" if _decades(complete, name) < 1.5 else "D1"  # noqa: PLR2004
+    figure.update_xaxes(title=WORDS[name], type="log", dtick=ticks)
+    return figure.update_yaxes(title=ACCURACY, range=_zoom(material.scores))
 
 
-def pareto_front(trials: Iterable[Trial]) -> list[Trial]:
-    """Give the trials that no other beats in accuracy with as few parameters, smallest first."""
-    front: list[Trial] = []
-    for trial in sorted(trials, key=lambda trial: (trial.parameters, -(trial.score or 0), trial.number)):
-        if not front or (trial.score or 0) > (front[-1].score or 0):
-            front.append(trial)
-    return front
+def _decades(trials: Sequence[Trial], name: Name) -> float:
+    costs = [max(price(name, trial, trial.latency), 1e-9) for trial in trials]
+    return log10(max(costs) / min(costs))
 
 
-def _decades(trials: Sequence[Trial]) -> float:
-    sizes = [max(trial.parameters, 1) for trial in trials]
-    return log10(max(sizes) / min(sizes))
-
-
-def _points(trials: Sequence[Trial]) -> dict[str, Any]:
+def _points(trials: Sequence[Trial], name: Name) -> dict[str, Any]:
+    number = "%{x:.3~s}" if name == "latency" else "%{x:,}"
     return {
-        "x": [trial.parameters for trial in trials],
+        "x": [price(name, trial, trial.latency) for trial in trials],
         "y": [(trial.score or 0) * 100 for trial in trials],
         "text": [f"trial {trial.number}: {escape(trial.short)}" for trial in trials],
-        "hovertemplate": "%{text}<br>%{y:.2f} %, %{x:,} parameters<extra></extra>",
+        "hovertemplate": f"%{{text}}<br>%{{y:.2f}} %, {number} {WORDS[name]}<extra></extra>",
     }
+
+
+def hypervolume(material: Material) -> Sequence[Chart]:
+    """Draw how much the front covers after each trial, as a share of what it covers at the end.
+
+    Costs count by their logarithm, so that half of a small one is worth as much as half of a large one; what is covered
+    is measured from the worst accuracy and the highest costs of all complete trials.
+    """
+    aim, complete = material.run.aim, sorted(material.run.ranked, key=lambda trial: trial.number)
+    _need(complete, 2, "the hypervolume needs at least")
+    values = [[trial.score or 0, *map(log, aim.prices(trial, trial.latency))] for trial in complete]
+    accuracies, *costs = zip(*values, strict=True)
+    worst = [min(accuracies), *map(max, costs)]
+    told = [optuna.trial.create_trial(values=each) for each in values]
+    study = in_memory(told, "front", directions(aim))
+    optunas: Chart = optuna.visualization.plot_hypervolume_history(study, worst)
+    found: Sequence[float] = optunas.data[0].y
+    if not found[-1]:
+        raise NotYetError("the hypervolume needs two networks of which one is better and the other cheaper")
+    figure = new_chart()
+    shares = [100 * each / found[-1] for each in found]
+    figure.add_scatter(x=[trial.number for trial in complete], y=shares, line={"shape": "hv"}, mode="lines+markers")
+    figure.update_xaxes(title="trial")
+    return [figure.update_yaxes(title="covered (% of the end)", rangemode="tozero")]
 
 
 def importances(material: Material) -> Sequence[Chart]:

@@ -2,9 +2,10 @@
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from cnnsearch.objectives import WORDS, Aim
 from cnnsearch.report import charts
 from cnnsearch.report.charts import Material, NotYetError
 from cnnsearch.report.plots import Chart
@@ -41,12 +42,7 @@ def draw(figure: Figure, material: Material) -> Drawn:
         return Drawn(figure.title, figure.caption, (), f"could not be drawn: {type(error).__name__}: {error}")
 
 
-FIGURES = (
-    Figure(
-        "Accuracy against parameters",
-        "Each point is a network. The line joins those that no smaller network equals.",
-        charts.cost,
-    ),
+_OF_ACCURACY = (
     Figure("History", "Each point is a complete trial; the line is the best so far.", charts.history),
     Figure(
         "What mattered",
@@ -70,3 +66,20 @@ FIGURES = (
     ),
     Figure("Timeline", "When each trial was trained, and what became of it.", charts.timeline),
 )
+
+
+def figures(aim: Aim) -> Iterator[Figure]:
+    """Give the figures of a run that sought this, in their order."""
+    costs = [WORDS[name] for name in aim.shown]
+    caption = "Each point is a network. The line joins those that no smaller network equals."
+    if aim.costs:
+        caption = "Each point is a network. Those of the Pareto front are beaten by no other in all objectives at once."
+    floor = " Above the dotted line is what meets the floor." if aim.floor is not None else ""
+    yield Figure(f"Accuracy against {' and '.join(costs)}", caption + floor, charts.cost)
+    if aim.costs:
+        yield Figure("Hypervolume", "How much of what the Pareto front covers was covered so far.", charts.hypervolume)
+    yield from _OF_ACCURACY
+
+
+FIGURES = tuple(figures(Aim()))
+"""Those of a run that sought accuracy alone."""

@@ -10,6 +10,8 @@ from html import escape
 from importlib.resources import files
 
 from cnnsearch.history import Run, Trial
+from cnnsearch.objectives import WORDS, Aim
+from cnnsearch.report import ablated, enough, finals, smaller
 from cnnsearch.report.drawing import drawn
 from cnnsearch.report.figures import Drawn
 from cnnsearch.report.plots import plotly_js, scripts, to_html
@@ -25,7 +27,19 @@ def page(run: Run, figures: Sequence[Drawn], names: dict[str, str]) -> str:
     """
     parts = [_figure(figure, f"figure-{number}") for number, figure in enumerate(figures, start=1)]
     js = [plotly_js(), *(script for part in parts for script in scripts(part)), _text("page.js")]
-    body = "\n".join([_top(run), _ranking(run), _best(run), *parts, _names(names), _facts(run)])
+    body = "\n".join(
+        [
+            _top(run),
+            finals.section(run),
+            _ranking(run),
+            smaller.section(run),
+            _best(run),
+            ablated.section(run),
+            *parts,
+            _names(names),
+            _facts(run),
+        ]
+    )
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -90,9 +104,16 @@ def _ranking(run: Run) -> str:
     count = min(MOST_ROWS, len(run.ranked))
     title = "The best network" if count == 1 else f"The best {count} networks"
     return f"""<section class="card"><h2>{title}</h2>
-<p class="caption">By the last epoch's accuracy on the validation images. In short: channels of each block (with
+<p class="caption">{_order(run.aim)} {escape(enough.sentence(run))} In short: channels of each block (with
 a letter for other kinds, the kernel where it is not 3×3), p for a pool, then the head.</p>
 <div class="wide"><table><tr>{head}<th>network</th></tr>{rows}</table></div></section>"""
+
+
+def _order(aim: Aim) -> str:
+    if aim.floor is None:
+        return "By the last epoch's accuracy on the validation images."
+    first = f"First those that reach {aim.floor * 100:.2f} % of the validation images in their last epoch"
+    return f"{first}, by {WORDS[aim.costs[0]]}; then the others, by accuracy."
 
 
 def _row(place: int, trial: Trial) -> str:

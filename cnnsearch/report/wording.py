@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001 (a missing value is a dash)
 
 from cnnsearch.history import Run, Trial
+from cnnsearch.objectives import WORDS, Aim
 
 STATES = {
     "running": "still running",
@@ -25,9 +26,17 @@ def in_words(run: Run) -> str:
         return f"No network has a result yet. {told}"
     best = run.ranked[0]
     return (
-        f"The best network found reads {percent(best)} of the validation images of {dataset(run)} right "
+        f"{_winner(run.aim, best)} reads {percent(best)} of the validation images of {dataset(run)} right "
         f"with {best.parameters:,} parameters (trial {best.number}). {told}"
     )
+
+
+def _winner(aim: Aim, best: Trial) -> str:
+    if aim.floor is None:
+        return "The best network found"
+    if (best.score or 0) < aim.floor:
+        return f"No network found reaches {aim.floor * 100:.2f} %. The best one"
+    return f"The network with the fewest {WORDS[aim.costs[0]]} that reaches {aim.floor * 100:.2f} %"
 
 
 def dataset(run: Run) -> str:

@@ -6,16 +6,19 @@ from cnnsearch import trials
 from cnnsearch.files import write_whole
 from cnnsearch.history import Run, read
 from cnnsearch.report.charts import Material
-from cnnsearch.report.figures import FIGURES, draw
+from cnnsearch.report.figures import draw, figures
 from cnnsearch.report.names import readable, short_names
 from cnnsearch.report.page import page
 
 PAGE = "report.html"
 
 
-def write_report(folder: Path) -> Path:
-    """Write `report.html` into a run's folder and give its path; raise RunError when the record cannot be read."""
-    path = folder / PAGE
+def write_report(folder: Path, to: Path | None = None) -> Path:
+    """Write a run's page, as `report.html` into its folder or where `to` says, and give its path.
+
+    Raises RunError when the record cannot be read, OSError when the page cannot be written.
+    """
+    path = to or folder / PAGE
     write_whole(path, as_page(read(folder)))
     return path
 
@@ -25,4 +28,4 @@ def as_page(run: Run) -> str:
     names = short_names(sorted({name for trial in run.trials for name in trial.built}))
     shown = readable(run, names)
     material = Material(shown, trials.study(shown, scale=100))
-    return page(run, [draw(figure, material) for figure in FIGURES], names)
+    return page(run, [draw(figure, material) for figure in figures(run.aim)], names)

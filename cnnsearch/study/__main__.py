@@ -2,13 +2,18 @@
 
 import signal
 import sys
-from collections.abc import Sequence
-from types import FrameType
-from typing import NoReturn
 
-from cnnsearch.errors import CnnsearchError, InvalidSpecError
+if __name__ == "__main__":  # until there is something to end in order, Ctrl-C ends at once and without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+from collections.abc import Sequence
+
+from cnnsearch.check.reading import RefusedError
+from cnnsearch.errors import CnnsearchError, InvalidSpecError, status_of
+from cnnsearch.files import end_with_reader
 from cnnsearch.imports import import_kinds
 from cnnsearch.plan import Plan, imports_of
+from cnnsearch.signals import obeying
 from cnnsearch.study.flags import Command, read_command
 
 FALLBACK = (
@@ -18,45 +23,70 @@ FALLBACK = (
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line; give the exit status: 0 done, 1 nothing found or not possible, 2 bad input, 130 or 143."""
+    """Run one command line; give the exit status.
+
+    0 done, 1 nothing found or not possible, 2 bad input, 75 the disk is full, 129, 130 or 143 stopped by a signal.
+    """
+    source = ""
     try:
         command = read_command(arguments)
+        source = command.source
         import_kinds(imports_of(command.plan))
         if command.dry_run:
             return _dry_run(Plan.model_validate(command.plan))
         return _study(command)
-    except InvalidSpecError as error:
+    except RefusedError as error:
         print(error, file=sys.stderr)
+        return 2
+    except InvalidSpecError as error:
+        print(RefusedError(source, "no valid plan", error) if source else error, file=sys.stderr)
         return 2
     except (CnnsearchError, OSError) as error:  # OSError: a folder that cannot be written, a full disk
         print(error, file=sys.stderr)
-        return 1
+        return status_of(error)
 
 
 def _dry_run(plan: Plan) -> int:
     from cnnsearch.preview import describe
 
+    end_with_reader()
     for line in describe(plan):
         print(line)
     return 0
 
 
 def _study(command: Command) -> int:
-    signals = _Signals()
-    plan = Plan.model_validate(command.plan)  # a bad plan is refused before anything is downloaded
-    notice = ""
-    try:
-        if not command.names_dataset and not _has_mnist(plan):
-            plan, notice = Plan.model_validate({**command.plan, "dataset": "digits"}), FALLBACK
-            print(f"\n*** {notice} ***\n", file=sys.stderr)
-        from cnnsearch.study.conduct import search
-        from cnnsearch.study.ending import show
+    plan = None
 
-        return show(search(plan, notice=notice), notice)
-    except KeyboardInterrupt:
-        look = f"; `python -m cnnsearch.report {plan.folder}` shows what there is" if plan.folder.exists() else ""
-        print(f"\nstopped; {plan.folder} keeps what is done. Go on with the same command{look}.", file=sys.stderr)
-        return 128 + signals.received
+    def story() -> int:
+        nonlocal plan
+        plan = Plan.model_validate(command.plan)  # a bad plan is refused before anything is downloaded
+        plan, notice = _with_data(plan, command)
+        return _search(plan, notice)
+
+    return obeying(story, lambda: print(f"\n{_stopped(plan)}", file=sys.stderr))
+
+
+def _with_data(plan: Plan, command: Command) -> tuple[Plan, str]:
+    """Take digits, and say so, where nobody named a data set and MNIST is not to be had."""
+    if command.names_dataset or _has_mnist(plan):
+        return plan, ""
+    print(f"\n*** {FALLBACK} ***\n", file=sys.stderr)
+    return Plan.model_validate({**command.plan, "dataset": "digits"}), FALLBACK
+
+
+def _search(plan: Plan, notice: str) -> int:
+    from cnnsearch.study.conduct import search
+    from cnnsearch.study.ending import show
+
+    return show(search(plan, notice=notice), notice)
+
+
+def _stopped(plan: Plan | None) -> str:
+    if plan is None or not plan.folder.exists():
+        return "stopped before anything was done."
+    look = f"`python -m cnnsearch.report {plan.folder}` shows what there is"
+    return f"stopped; {plan.folder} keeps what is done. Go on with the same command; {look}."
 
 
 def _has_mnist(plan: Plan) -> bool:
@@ -69,23 +99,6 @@ def _has_mnist(plan: Plan) -> bool:
     except DataError:
         return False
     return True
-
-
-class _Signals:
-    """Turns polite signals into KeyboardInterrupt, so that whatever runs ends in order; a second one ends at once."""
-
-    def __init__(self) -> None:
-        self.received = signal.SIGINT
-        self._heard = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-        for number in self._heard:
-            signal.signal(number, self._hear)
-
-    def _hear(self, number: int, frame: FrameType | None) -> NoReturn:
-        _ = frame
-        for each in self._heard:
-            signal.signal(each, signal.SIG_DFL)
-        self.received = signal.Signals(number)
-        raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

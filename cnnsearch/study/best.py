@@ -4,11 +4,12 @@ A worker writes a trial's weights to `weights/` before it says that it is done. 
 then removed; so whenever a study is opened again, the best trial's weights are in one of the two.
 """
 
-import shutil
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from cnnsearch.files import remove_drafts, whole, write_whole
+from cnnsearch.files import make_folder, remove_drafts, write_whole
+from cnnsearch.messages import checkpoint_of
 from cnnsearch.network import Network
 
 BEST = "best"
@@ -26,21 +27,28 @@ def publish(folder: Path, trial: int, network: Network) -> None:
     source = weights_of(folder, trial)
     if not source.exists():
         return
-    (folder / BEST).mkdir(exist_ok=True)
-    with whole(folder / WEIGHTS) as draft:
-        draft.write_bytes(source.read_bytes())
+    make_folder(folder / BEST)
+    write_whole(folder / WEIGHTS, source.read_bytes())
     write_whole(folder / NETWORK, network.model_dump_json(exclude_defaults=True, indent=2) + "\n")
     drop(folder, trial)
 
 
 def drop(folder: Path, trial: int) -> None:
-    """Remove weights that nobody will ask for."""
-    with suppress(FileNotFoundError):
-        weights_of(folder, trial).unlink()
+    """Remove what a trial's worker wrote and nobody will ask for."""
+    weights_of(folder, trial).unlink(missing_ok=True)
+    checkpoint_of(weights_of(folder, trial)).unlink(missing_ok=True)
 
 
-def tidy(folder: Path) -> None:
-    """Remove what is left over, also by an invocation that was killed; the best network must be in its place."""
-    shutil.rmtree(folder / "weights", ignore_errors=True)
+def tidy(folder: Path, unfinished: Iterable[int]) -> None:
+    """Remove what is left over, also by an invocation that was killed; the best network must be in its place.
+
+    The checkpoints of unfinished trials stay: these go on from there.
+    """
+    kept = {checkpoint_of(weights_of(folder, trial)) for trial in unfinished}
+    for each in (folder / "weights").glob("*"):
+        if each not in kept:
+            each.unlink()
+    with suppress(OSError):  # not there, or a checkpoint in it
+        (folder / "weights").rmdir()
     for each in (folder, folder / BEST):
         remove_drafts(each)

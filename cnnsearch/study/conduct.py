@@ -4,27 +4,42 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cnnsearch import history
 from cnnsearch.datasets import data_root
 from cnnsearch.devices import slots
 from cnnsearch.download import prepare
 from cnnsearch.errors import RunError
+from cnnsearch.evaluate import hold
+from cnnsearch.evaluate.entrants import random_twin
+from cnnsearch.evaluate.publish import figures
+from cnnsearch.evaluate.publish import summarize as summarize_winner
 from cnnsearch.events import Closed, CloseState, Opened
 from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
-from cnnsearch.files import write_whole
+from cnnsearch.files import make_folder, sync_folder, write_whole
+from cnnsearch.gain import expected_gain
 from cnnsearch.history import PLAN, Run
 from cnnsearch.imports import import_kinds
-from cnnsearch.plan import Plan, decisive, differences
+from cnnsearch.own.keep import changes as changed_images
+from cnnsearch.plan import Plan
 from cnnsearch.record import Record, own
+from cnnsearch.sameness import differences
 from cnnsearch.speed import remember
 from cnnsearch.study.best import publish, tidy
 from cnnsearch.study.ledger import Ledger
-from cnnsearch.study.screen import Screen
-from cnnsearch.study.summary import summarize, versions, write_summary
+from cnnsearch.study.screen import Screen, bar_of
+from cnnsearch.study.summary import summarize, write_summary
+from cnnsearch.terminal import Bar
+from cnnsearch.text import Plain
+from cnnsearch.versions import versions
+
+if TYPE_CHECKING:
+    from cnnsearch.study.proposer import Proposer
 
 
 def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
@@ -39,26 +54,94 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
     """
     import_kinds(plan.imports)
     folder = plan.folder
-    with own(folder) as record, Screen(plan, quiet=quiet) as screen:
-        _keep_plan(folder, plan)
-        run = history.read(folder)
-        ledger = Ledger(run, plan)
-        if ledger.best:
-            publish(folder, ledger.best.trial, ledger.best.network)
-        tidy(folder)
-        notice = notice or run.notice
-        save = _saver(plan, ledger, notice)
-        if ledger.counted >= plan.budget.trials and not ledger.unfinished:
-            screen.say(f"{folder} has {ledger.counted} trials already; --trials N asks for more")
-            if run.state in {"running", "interrupted"}:  # an earlier invocation was killed after its last trial
-                record.append(_opened(notice))
-                record.append(Closed(state="complete"))
-            save(history.read(folder).state)
-        else:
-            _train(plan, record, ledger, screen, save, notice)
-            tidy(folder)
-        _write_page(folder, screen)
+    with own(folder) as record:
+        with bar_of(plan, quiet=quiet) as bar:
+            _search_until_enough(plan, record, bar, notice)
+            _write_page(folder, bar)
+        _finals(plan, record, quiet=quiet)
     return history.read(folder)
+
+
+def _search_until_enough(plan: Plan, record: Record, bar: Bar, notice: str) -> None:
+    """Search until the budget is spent; where the plan says so, spend it again until more promises only noise.
+
+    Once the finals have begun that is settled: what they tell of the noise shall not begin the search anew.
+    """
+    _keep_plan(plan.folder, plan)
+    if not plan.budget.until_flat:
+        _search(plan, record, Screen(plan, bar), notice)
+        return
+    for part in _parts(plan):
+        _search(part, record, Screen(part, bar), notice)
+        run = history.read(plan.folder)
+        if run.state != "complete" or run.retrained:
+            return
+        gain = expected_gain(run)
+        if gain is None:
+            law = f"what more trials may add cannot be told from {run.count('complete')} complete ones"
+            bar.say(f"{law}; --trials N goes on")
+        if gain is None or gain.is_flat:
+            return
+        from cnnsearch.report.enough import in_words  # Optuna's figures come with it
+
+        bar.say(in_words(gain))
+
+
+def _parts(plan: Plan) -> Iterator[Plan]:
+    """Give the plan with its budget, then with twice as much, and so on; begin where an earlier call came to.
+
+    The minutes are those of the whole call: each part has what is left of them, and the last one ends with them.
+    """
+    began, budget = time.monotonic(), plan.budget
+    # A trial that was cut, or waits at a rung, has its place in the budget too.
+    begun = history.read(plan.folder).count("complete", "stopped", "failed", "running")
+    for times in count(max(1, -(-begun // budget.trials))):
+        minutes = budget.minutes and budget.minutes - (time.monotonic() - began) / 60
+        if minutes is not None and minutes <= 0:
+            return
+        spent = {"trials": times * budget.trials, "minutes": minutes}
+        yield plan.model_copy(update={"budget": budget.model_copy(update=spent)})
+
+
+def _search(plan: Plan, record: Record, screen: Screen, notice: str) -> None:
+    """Search until the plan's budget is spent."""
+    folder = plan.folder
+    run = history.read(folder)
+    ledger = Ledger(run, plan)
+    if ledger.best:
+        publish(folder, ledger.best.trial, ledger.best.network)
+    tidy(folder, ledger.unended)
+    notice = notice or plan.facts.notice or run.notice
+    save = _saver(plan, ledger, notice, figures(run))
+    if ledger.counted >= plan.budget.trials and not ledger.unfinished:
+        screen.say(f"{folder} has {ledger.counted} trials already; --trials N asks for more")
+        if run.state in {"running", "interrupted"}:  # an earlier invocation was killed after its last trial
+            record.append(_opened(plan, notice))
+            proposer = _proposer(plan, ledger)
+            while proposer.store():  # and before it had stored that
+                pass
+            sync_folder(folder)
+            record.append(Closed(state="complete"))
+        save(history.read(folder).state)
+    else:
+        _train(plan, record, ledger, screen, save, notice)
+        tidy(folder, ledger.unended)
+
+
+def _finals(plan: Plan, record: Record, *, quiet: bool) -> None:
+    """Let the best of the search be trained again and judged, if the plan says so, and write the page anew.
+
+    Where it does not, the winner of earlier finals stays, if the trials since leave it among the best.
+    """
+    run = history.read(plan.folder)
+    if plan.finals is None:
+        summarize_winner(run)
+    if plan.finals is None or not run.ranked or run.state == "failed":
+        return
+    if "random-search" in plan.finals.baselines:
+        search(random_twin(plan, run.count("complete", "stopped", "failed")), quiet=quiet)
+    hold(plan, plan.folder, record, quiet=quiet)
+    _write_page(plan.folder, bar_of(plan, quiet=quiet))
 
 
 def _train(
@@ -66,39 +149,54 @@ def _train(
 ) -> None:
     folder, root = plan.folder, data_root(plan.data_root)
     devices = slots(plan.executor.workers, plan.executor.device)
-    prepare(plan.dataset, root)
-    (folder / "weights").mkdir(exist_ok=True)
-    record.append(_opened(notice))
+    prepare(plan.facts.key, root)
+    make_folder(folder / "weights")
+    record.append(_opened(plan, notice))
+    began = time.monotonic()
     save("running")
     state: CloseState = "interrupted"
-    setup = Setup(plan.dataset, root, plan.imports)
+    setup = Setup(plan.facts.key, root, plan.imports)
     try:
         with LocalExecutor(devices, setup, folder / "log") as executor:
-            state = _search(plan, executor, record, ledger, screen, lambda: save("running"))
+            state = _loop(plan, executor, record, ledger, screen, lambda: save("running"))
     finally:
-        record.append(Closed(state=state))
+        record.append(Closed(state=state, seconds=time.monotonic() - began))
         save(state)
     remember(history.read(folder), plan.facts, devices[0])
 
 
-def _opened(notice: str) -> Opened:
-    return Opened(host=socket.gethostname(), pid=os.getpid(), versions=versions(), notice=notice)
+def _opened(plan: Plan, notice: str) -> Opened:
+    return Opened(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        versions=versions(),
+        plan=plan.fingerprint,
+        notice=notice,
+        validation_images=plan.facts.validation_images,
+    )
 
 
-def _search(
+def _loop(
     plan: Plan, executor: Executor, record: Record, ledger: Ledger, screen: Screen, save: Callable[[], None]
 ) -> CloseState:
     # Optuna is imported while the workers import torch.
     from cnnsearch.study.loop import Search
+
+    search = Search(plan, plan.folder, executor, _proposer(plan, ledger), record, ledger, screen, save)
+    try:
+        end = search.run()
+        sync_folder(plan.folder)  # SQLite does not wait until its journal is gone: back again, it undoes the last trial
+        return end
+    finally:
+        search.interrupt("the study ended")
+
+
+def _proposer(plan: Plan, ledger: Ledger) -> "Proposer":
     from cnnsearch.study.proposer import Proposer
 
     running = {trial.number: trial.asked for trial in ledger.unfinished}
-    proposer = Proposer(plan, plan.folder, ledger.outcomes.values(), running)
-    search = Search(plan, plan.folder, executor, proposer, record, ledger, screen, save)
-    try:
-        return search.run()
-    finally:
-        search.interrupt("the study ended")
+    avoided = () if plan.trains_again else ledger.seen
+    return Proposer(plan, plan.folder, ledger.outcomes.values(), running, avoided)
 
 
 def _keep_plan(folder: Path, plan: Plan) -> None:
@@ -106,28 +204,32 @@ def _keep_plan(folder: Path, plan: Plan) -> None:
     path = folder / PLAN
     now = plan.stored()
     if path.exists():
-        changes = list(differences(decisive(history.plan_of(folder)), decisive(now)))
+        before = history.plan_of(folder)
+        changes = list(differences(before, now))
+        changes += changed_images(str(before.get("data")), str(now["data"]), data_root(plan.data_root))
         if changes:
             listed = "\n".join(f"  {change}" for change in changes)
             law = f"{folder} was made by another plan, and results of two plans cannot be compared"
             raise RunError(f"{law}:\n{listed}\ntake another --name, or none for one that follows from the plan")
+        if now["finals"] is None and history.read(folder).retrained:
+            now["finals"] = before.get("finals")  # by which those that were held are read
     write_whole(path, json.dumps(now, indent=2) + "\n")
 
 
-def _saver(plan: Plan, ledger: Ledger, notice: str) -> Callable[[str], None]:
+def _saver(plan: Plan, ledger: Ledger, notice: str, winner: Plain) -> Callable[[str], None]:
     began = time.monotonic()
 
     def save(state: str) -> None:
         seconds = ledger.seconds_before + time.monotonic() - began
-        write_summary(plan.folder, summarize(plan, ledger, state, seconds, notice))
+        write_summary(plan.folder, summarize(plan, ledger, state, seconds, notice, winner))
 
     return save
 
 
-def _write_page(folder: Path, screen: Screen) -> None:
+def _write_page(folder: Path, bar: Bar) -> None:
     from cnnsearch.report import write_report
 
     try:
         write_report(folder)
     except OSError as error:  # the study is over and kept, whatever the disk says to its page
-        screen.say(f"no report.html ({error.strerror}); `python -m cnnsearch.report {folder}` makes it later")
+        bar.say(f"no report.html ({error.strerror or error}); `python -m cnnsearch.report {folder}` makes it later")

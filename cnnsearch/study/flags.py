@@ -5,16 +5,19 @@ may hold a hole takes one: `--recipe.learning-rate '{float: [0.001, 0.1], log: t
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from cnnsearch.check.reading import RefusedError
 from cnnsearch.defaults import DEFAULTS
-from cnnsearch.errors import Fault, InvalidSpecError
+from cnnsearch.errors import Fault, InvalidSpecError, faults_of
+from cnnsearch.parts import Finals
 from cnnsearch.plan import Plan, read_plain_plan, with_start_networks
 from cnnsearch.recipe import Recipe
 from cnnsearch.text import Plain, read_yaml
@@ -22,10 +25,14 @@ from cnnsearch.text import Plain, read_yaml
 SHORT = {
     "budget.trials": "--trials",
     "budget.minutes": "--minutes",
+    "budget.until_flat": "--until-flat",
     "executor.workers": "--workers",
     "executor.device": "--device",
     "imports": "--import",
 }
+WORDS_WITHIN = {"recipe": Recipe, "finals": Finals}
+"""Of fields that may be something else than the word whose fields have flags: data with holes, or null."""
+OF_THE_COMMAND = frozenset({"plan", "dry_run", "no_finals"})
 SEVERAL = frozenset({"imports", "start"})
 VERBATIM = frozenset({"dataset", "name", "runs", "storage", "data_root", "executor.device", "imports", "start"})
 
@@ -37,6 +44,8 @@ class Command(NamedTuple):
     """Plain data of the plan, not yet checked."""
     names_dataset: bool
     dry_run: bool
+    source: str
+    """The plan's file, or nothing where there is none."""
 
 
 def read_command(arguments: Sequence[str]) -> Command:
@@ -45,13 +54,33 @@ def read_command(arguments: Sequence[str]) -> Command:
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.error(_unknown(unknown[0], parser))
-    plan: dict[str, Plain] = read_plain_plan(Path(given.plan)) if given.plan else {}
+    flags = {path: text for path, text in vars(given).items() if path not in OF_THE_COMMAND and text is not None}
+    if found := [fault for flag in flags.items() for fault in faults_of(partial(_value, *flag))]:
+        raise InvalidSpecError(tuple(found))
+    plan: dict[str, Plain] = _of_file(Path(given.plan)) if given.plan else {}
     if isinstance(plan, dict):  # pyright: ignore[reportUnnecessaryIsInstance] (a file may hold anything)
-        for path, text in vars(given).items():
-            if path not in {"plan", "dry_run"} and text is not None:
-                _put(plan, path.split("."), _value(path, text))
+        for path, text in flags.items():
+            _put(plan, path.split("."), _value(path, text))
+        if given.no_finals:
+            plan["finals"] = None
         plan = with_start_networks(plan, Path())
-    return Command(plan, isinstance(plan, dict) and "dataset" in plan, given.dry_run)  # pyright: ignore[reportUnnecessaryIsInstance]
+    names_dataset = isinstance(plan, dict) and "dataset" in plan  # pyright: ignore[reportUnnecessaryIsInstance]
+    return Command(plan, names_dataset, given.dry_run, _told_as(given.plan, flags))
+
+
+def _of_file(path: Path) -> Plain:
+    try:
+        return read_plain_plan(path)
+    except InvalidSpecError as error:
+        if error.faults[0].place == str(path):  # not there: says so itself
+            raise
+        raise RefusedError(path, "not a plan", error) from None
+
+
+def _told_as(file: str | None, flags: Mapping[str, object]) -> str:
+    """Name what a fault of the whole plan is a fault of."""
+    given = [file] if file else []
+    return " with ".join([*given, "the flags given"] if flags and file else given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,11 +94,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("plan", nargs="?", metavar="PLAN.yaml", help="a plan; without one, the data set's default plan")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
+    parser.add_argument("--no-finals", action="store_true", help="end with the search; nothing is tested")
     for path, field in _leaves(Plan):
         names = [f"--{path.replace('_', '-')}"]
         names[:0] = [SHORT[path]] if path in SHORT else []
-        action = "append" if path in SEVERAL else "store"
-        parser.add_argument(*names, dest=path, action=action, metavar=_metavar(path), help=_help(path, field))
+        parser.add_argument(
+            *names,
+            dest=path,
+            action="append" if path in SEVERAL else "store",
+            nargs="?" if field.annotation is bool else None,
+            const="true" if field.annotation is bool else None,
+            metavar=_metavar(path),
+            help=_help(path, field),
+        )
     return parser
 
 
@@ -84,7 +121,7 @@ def _unknown(argument: str, parser: argparse.ArgumentParser) -> str:
 
 def _leaves(word: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
     for name, field in word.model_fields.items():
-        inner = Recipe if name == "recipe" else field.annotation
+        inner = WORDS_WITHIN.get(name, field.annotation)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from _leaves(inner, f"{prefix}{name}.")
         elif name != "data":

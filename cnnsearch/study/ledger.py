@@ -1,12 +1,16 @@
 """What is known of a study so far? Made from the record, and kept up to date while the study runs."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from itertools import takewhile
+from math import isfinite
 from typing import NamedTuple, Self
 
 from cnnsearch.history import Run, Trial
 from cnnsearch.network import Network
-from cnnsearch.plan import Plan, Priced
+from cnnsearch.objectives import Latency, Priced
+from cnnsearch.plan import Plan
+from cnnsearch.ranking import Standing, front
 from cnnsearch.recipe import Recipe
 from cnnsearch.study.outcome import OUT_OF_MEMORY, Outcome, outcomes
 
@@ -32,33 +36,29 @@ class Need(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best complete trial; of equal scores the smaller network, then the earlier."""
+    """The best complete trial, and its place among others (smaller is better)."""
 
     trial: int
     score: float
     parameters: int
     macs: int
     network: Network
-
-    @property
-    def rank(self) -> tuple[float, int, int]:
-        """Smaller is better."""
-        return -self.score, self.parameters, self.trial
+    place: tuple[float, ...]
 
 
 class Ledger:
     """Counts, scores and outcomes by trial."""
 
     def __init__(self, run: Run, plan: Plan) -> None:
-        self.outcomes: dict[int, Outcome] = {outcome.trial: outcome for outcome in outcomes(run, plan.limits)}
+        self.outcomes: dict[int, Outcome] = {outcome.trial: outcome for outcome in outcomes(run, plan)}
         self.states = Counter(trial.state for trial in run.trials)
         self.seen: dict[str, int] = {}
         """By fingerprint the trial that had this candidate first."""
         self.drawn: set[str] = set()
-        """Fingerprints of what came from the space: a start network may lie outside of it."""
+        """Fingerprints of what came from the space and keeps the limits: a start network may lie outside of it."""
         self._start_networks = len(plan.start)
         for trial in run.trials:
-            self.know(trial.number, trial.fingerprint)
+            self.know(trial.number, trial.fingerprint, keeps_limits=not plan.limits.exceeded(trial))
         self.rungs: dict[int, dict[int, float]] = defaultdict(dict)
         """By epoch and trial the validation accuracy."""
         for trial in run.trials:
@@ -74,16 +74,55 @@ class Ledger:
         self.next_trial = len(run.trials)
         self.asked_in_vain = sum(1 for _ in takewhile(_brought_nothing, reversed(run.trials)))
         """Proposals since the last new candidate."""
+        self._aim = plan.aim
+        self.latencies = {trial.number: trial.latency for trial in run.trials}
+        self.costs = {trial.number: self._aim.prices(trial, trial.latency) for trial in run.trials}
+        """By trial what its network costs, of the costs that shall be small."""
+        self.complete: dict[int, Standing] = {}
+        """By trial how good the complete ones are."""
         self.best: Best | None = None
+        for trial in run.trials:
+            if trial.state == "complete" and trial.score is not None:
+                self.complete[trial.number] = self._aim.standing(trial.score, trial, trial.latency)
         for trial in run.ranked[:1]:
-            assert trial.score is not None
-            self.best = Best(trial.number, trial.score, trial.parameters, trial.macs, trial.network)
+            self.best = self._best(trial.number, trial.network, trial)
         self.seconds_before = run.seconds
 
-    def know(self, trial: int, fingerprint: str) -> None:
+    def price(self, trial: int, cost: Priced, latency: Latency | None) -> None:
+        """Write down what a trial's network costs."""
+        self.latencies[trial] = latency
+        self.costs[trial] = self._aim.prices(cost, latency)
+
+    def seen_at(self, epoch: int) -> dict[int, Standing]:
+        """Give how every trial stood after an epoch, to be compared there."""
+        return {trial: Standing(score, self.costs[trial]) for trial, score in self.rungs[epoch].items()}
+
+    def is_best(self, trial: int, score: float, network: Network) -> bool:
+        """Take a complete trial in; say whether it comes before all others."""
+        self.complete[trial] = self._aim.standing(score, network.cost, self.latencies[trial])
+        this = self._best(trial, network, network.cost)
+        if self.best is not None and self.best.place < this.place:
+            return False
+        self.best = this
+        return True
+
+    def _best(self, trial: int, network: Network, cost: Priced) -> Best:
+        standing = self.complete[trial]
+        place = self._aim.place(standing, cost, trial)
+        return Best(trial, standing.accuracy, cost.parameters, cost.macs, network, place)
+
+    @property
+    def front(self) -> Iterator[tuple[int, float, dict[str, float | None]]]:
+        """Give trial, accuracy and costs (None: not measurable) of those that no other beats, the cheapest first."""
+        for trial in front(self.complete):
+            accuracy, costs = self.complete[trial]
+            known = (cost if isfinite(cost) else None for cost in costs)
+            yield trial, accuracy, dict(zip(self._aim.shown, known, strict=True))
+
+    def know(self, trial: int, fingerprint: str, *, keeps_limits: bool) -> None:
         """Remember who had a candidate first."""
         self.seen.setdefault(fingerprint, trial)
-        if trial >= self._start_networks:
+        if trial >= self._start_networks and keeps_limits:
             self.drawn.add(fingerprint)
 
     def forget_epochs(self, trial: int, first: int) -> None:
@@ -97,6 +136,11 @@ class Ledger:
             if all(wanted >= had for wanted, had in zip(need, least, strict=True)):
                 return trial
         return None
+
+    @property
+    def unended(self) -> Iterator[int]:
+        """Trials without a last word."""
+        return (trial for trial in range(self.next_trial) if trial not in self.outcomes)
 
     @property
     def counted(self) -> int:

@@ -3,31 +3,34 @@
 One thread, one loop. Whatever happens is written to the record first, then told to Optuna, then shown.
 
 While all slots are busy the next candidate is asked ahead, so that a slot that becomes free has its job at once. It is
-one candidate, asked with the last result but those in training: asked earlier it would know less. It is in the record
-like any other, and a study that ends before it was started begins with it when it goes on. When it is asked follows
-from what is in the record and not from the clock, so that one worker's study goes on as if it had never been cut.
+one candidate, asked with the last result but those in training: asked earlier it would know less, and 16 workers waited
+no shorter for 4 or 16 of them (examples/benchmarks/README.md). It is in the record like any other; a study that ends
+before it was started begins with it when it goes on. When it is asked follows from what is in the record and not from
+the clock, so that one worker's study goes on as if it had never been cut.
 """
 
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from cnnsearch import events
-from cnnsearch.errors import InvalidSpecError
+from cnnsearch.errors import DiskFullError, InvalidSpecError
 from cnnsearch.events import Asked, CloseState, FinalState, Finished, Interrupted, Started
 from cnnsearch.executors.executor import Executor
 from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
 from cnnsearch.network import Network
+from cnnsearch.objectives import Latency
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.record import Record
+from cnnsearch.seeds import seed_of
 from cnnsearch.size import count_candidates
 from cnnsearch.study.best import drop, publish, weights_of
-from cnnsearch.study.ledger import Best, Ledger, Need
+from cnnsearch.study.ledger import Ledger, Need
+from cnnsearch.study.live import Live
 from cnnsearch.study.outcome import OUT_OF_MEMORY, Outcome
-from cnnsearch.study.proposer import Proposer, seed_of
+from cnnsearch.study.proposer import Proposer
+from cnnsearch.study.rungs import Rungs
 from cnnsearch.study.screen import Screen
-from cnnsearch.study.stopping import best_share, goes_on
 
 MOST_ASKS_IN_VAIN = 1_000
 ASKS_TO_MENTION = 100
@@ -35,18 +38,6 @@ MOST_DEATHS = 3
 MOST_BUGS_IN_A_ROW = 5
 PATIENCE = 0.5  # seconds between looks at the clock while nothing happens
 CALM = 0.05  # seconds of silence before a trial is stored, which takes half as long: a worker may wait for an answer
-
-
-class Live(NamedTuple):
-    """A candidate that is being trained, or waits for a worker again."""
-
-    trial: int
-    candidate: Candidate
-    attempts: int
-    deaths: int
-    since: float
-    passed: int = 0
-    """The last rung that it passed; it is trained from the beginning again, and stops at no rung up to that one."""
 
 
 class Search:
@@ -60,18 +51,15 @@ class Search:
         self.record, self.ledger, self.screen, self.save = record, ledger, screen, save
         self.live: dict[int, Live] = {}
         self.waiting: list[Live] = []
-        self.resting: dict[int, tuple[Live, float]] = {}
-        """By trial what waits at a rung for the others, and the seconds that it took to get there."""
-        self.woken = False
-        """Whether some that waited were let go on."""
         self.echoes: dict[int, list[tuple[int, Candidate]]] = {}
         """By trial the later ones that drew the same while it was still in training."""
         seconds = 60 * plan.budget.minutes if plan.budget.minutes else float("inf")
         self.deadline = time.monotonic() + seconds
-        self.half_time = time.monotonic() + seconds / 2
+        self.rungs = Rungs(plan, ledger, half_time=time.monotonic() + seconds / 2)
         self.asked_in_vain = ledger.asked_in_vain
         self.bugs_in_a_row = 0
-        self.all_candidates = count_candidates(plan.searched, plan.recipe_tree)
+        self._is_summed_up = True
+        self.all_candidates = count_candidates(plan.searched, plan.recipe_tree) or float("inf")
 
     def run(self) -> CloseState:
         """Search until the budget is spent, or nothing is left to try; say which."""
@@ -83,8 +71,11 @@ class Search:
             event = self._next_event(is_idle=is_idle)
             if event:
                 self._hear(event)
-        while self.proposer.store():
+        while self.proposer.store(PATIENCE):
             pass
+        if lacking := self.proposer.lacking:
+            law = f"another program keeps the storage locked: {lacking} trials are not in it"
+            self.screen.say(f"{law}; nothing is lost, and a call for more trials adds them")
         return end or "complete"
 
     def _next_event(self, *, is_idle: bool) -> Event | None:
@@ -92,10 +83,20 @@ class Search:
         if not is_idle:
             return self.executor.events(timeout=0)
         event = self.executor.events(timeout=CALM)
-        return event if event or self.proposer.store() else self.executor.events(timeout=PATIENCE)
+        if event or self._tidy():
+            return event
+        return self.executor.events(timeout=PATIENCE)
+
+    def _tidy(self) -> bool:
+        """Bring summary or storage a bit nearer to the record; False where they are up to date."""
+        if self._is_summed_up:
+            return self.proposer.store()
+        self.save()
+        self._is_summed_up = True
+        return True
 
     def interrupt(self, reason: str) -> None:
-        """Note that the live candidates will have to be trained again; the workers end with the executor."""
+        """Note that the live candidates have no last word and will go on; the workers end with the executor."""
         for live in self.live.values():
             self.record.append(Interrupted(trial=live.trial, reason=reason, worker_died=False))
 
@@ -109,7 +110,7 @@ class Search:
                 self._finish(trial.number, candidate, "failed", f"worker died: {trial.deaths} workers did")
                 continue
             live = Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0)
-            if self.plan.pruner.kind == "successive" and self._rung(live):
+            if self.rungs.all_wait and self.rungs.reached(live):
                 self._rest(live, sum(epoch.seconds for epoch in trial.epochs))
             else:
                 self._place(live)
@@ -120,11 +121,9 @@ class Search:
             return "failed"
         if self.waiting:
             return None
-        if self.ledger.counted + len(self.live) + len(self.resting) >= self.plan.budget.trials:
+        if self.ledger.counted + len(self.live) + len(self.rungs) >= self.plan.budget.trials or self.rungs.asks_no_more:
             return "complete"
-        if (self.resting or self.woken) and time.monotonic() > self.half_time:
-            return "complete"  # the other half of the minutes is for those that go on
-        if self.all_candidates is not None and len(self.ledger.drawn) >= self.all_candidates:
+        if not self.plan.trains_again and len(self.ledger.drawn) >= self.all_candidates:
             return "exhausted"
         return "no_new_candidate" if self.asked_in_vain >= MOST_ASKS_IN_VAIN else None
 
@@ -160,7 +159,8 @@ class Search:
         if candidate is None:
             return
         self.ledger.next_trial += 1
-        self.ledger.know(number, candidate.fingerprint)
+        keeps_limits = not self.plan.limits.exceeded(candidate.network.cost)
+        self.ledger.know(number, candidate.fingerprint, keeps_limits=keeps_limits)
         self._note(number, candidate)
         self._place(Live(number, candidate, attempts=0, deaths=0, since=0.0))
 
@@ -181,8 +181,8 @@ class Search:
     def _place(self, live: Live) -> None:
         """Let it wait for a worker, unless it is known already, over a limit or too large for the memory."""
         number, candidate = live.trial, live.candidate
-        first = self.ledger.seen[candidate.fingerprint]
-        excess = {name: over for name, over in self.plan.limits.excess(candidate.network.cost).items() if over > 0}
+        first = self._first(number, candidate)
+        excess = self.plan.limits.exceeded(candidate.network.cost)
         if first != number:
             self._ask_in_vain()
             self._answer_from_record(number, candidate, first)
@@ -201,6 +201,10 @@ class Search:
             self.asked_in_vain = 0
             self.waiting.append(live)
 
+    def _first(self, number: int, candidate: Candidate) -> int:
+        """Name the trial whose result stands for this candidate: its own, unless it is known and not trained again."""
+        return number if self.plan.trains_again else self.ledger.seen[candidate.fingerprint]
+
     def _ask_in_vain(self) -> None:
         self.asked_in_vain += 1
         if self.asked_in_vain % ASKS_TO_MENTION == 0:
@@ -208,7 +212,8 @@ class Search:
             self.screen.say(f"{law}; after {MOST_ASKS_IN_VAIN:,} the study ends")
 
     def _note(self, number: int, candidate: Candidate) -> None:
-        cost = candidate.network.cost
+        cost, latency = candidate.network.cost, self._latency(number, candidate)
+        self.ledger.price(number, cost, latency)
         self.record.append(
             Asked(
                 trial=number,
@@ -221,8 +226,16 @@ class Search:
                 weight_bytes=cost.weight_bytes,
                 activation_bytes=cost.activation_bytes,
                 fingerprint=candidate.fingerprint,
+                latency=latency,
             )
         )
+
+    def _latency(self, number: int, candidate: Candidate) -> Latency | None:
+        """Measure a network that will be trained, where the plan asks for it."""
+        is_new = self._first(number, candidate) == number
+        if "latency" not in self.plan.aim.costs or not is_new or self.plan.limits.exceeded(candidate.network.cost):
+            return None
+        return self.executor.latency(candidate.network)
 
     def _answer_from_record(self, number: int, candidate: Candidate, first: int) -> None:
         if first in self.ledger.outcomes:
@@ -244,8 +257,9 @@ class Search:
             network=live.candidate.network,
             recipe=live.candidate.recipe,
             seed=seed_of(self.plan.seed, live.trial, "training"),
-            rungs=self._rungs_ahead(live),
+            rungs=self.rungs.ahead(live),
             weights=str(weights_of(self.folder, live.trial)),
+            seconds=self.plan.budget.trial_seconds,
         )
         self.live[live.trial] = live
         slot = self.executor.submit(job)
@@ -265,14 +279,12 @@ class Search:
 
     def _hear_epoch(self, epoch: Epoch) -> None:
         self.ledger.forget_epochs(epoch.trial, epoch.epoch)
-        others = self.ledger.rungs[epoch.epoch]
         score = epoch.validation_accuracy
         candidate = self.live[epoch.trial].candidate
-        if epoch.epoch in self._rungs_ahead(self.live[epoch.trial]):  # answered before anything else: the worker waits
-            rests = self.plan.pruner.kind == "successive"
-            goes = not rests and goes_on(self.plan.pruner, score, others.values())
-            (self.executor.go if goes else self.executor.stop)(epoch.trial)
-        others[epoch.trial] = score
+        if epoch.epoch in self.rungs.ahead(self.live[epoch.trial]):  # answered before anything else: the worker waits
+            passes = self.rungs.passes(epoch.trial, epoch.epoch, score)
+            (self.executor.go if passes else self.executor.stop)(epoch.trial)
+        self.ledger.rungs[epoch.epoch][epoch.trial] = score
         self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))
         self.screen.epoch(epoch, candidate)
 
@@ -281,7 +293,8 @@ class Search:
         self.bugs_in_a_row = 0
         accuracies = self._accuracies(done.trial)
         last = max(accuracies)
-        if done.stopped and self.plan.pruner.kind == "successive":
+        if done.stopped and self.rungs.all_wait:
+            self.record.sync()
             self._rest(live, time.monotonic() - live.since)
         elif done.stopped:
             self._stop(live)
@@ -294,43 +307,27 @@ class Search:
 
     def _rest(self, live: Live, seconds: float) -> None:
         """Let a trial wait at its rung until all are there; the sampler learns how far it came."""
-        self.resting[live.trial] = live, seconds
+        self.rungs.rest(live, seconds)
         outcome = self._outcome(live.trial, live.candidate, "stopped")
         self.proposer.rest(outcome)
-        self.screen.rests(outcome, live.candidate, self.ledger.counted + len(self.resting))
+        self.screen.rests(outcome, live.candidate, self.ledger.counted + len(self.rungs))
 
     def _wake(self) -> bool:
-        """Let the best of those that wait at a rung go on, and stop the others; False when none waits.
-
-        Compared are all scores ever seen at the rung, so that it does not matter when a study was cut and resumed.
-        """
+        """Let the best of those that wait at a rung go on, and stop the others; False when none waits."""
         if self._is_late():
             return False
-        resting, self.resting = self.resting, {}
-        self.woken = self.woken or bool(resting)
-        at = {live.trial: self._rung(live) for live, _ in resting.values()}
-        best = {rung: best_share(self.plan.pruner, self.ledger.rungs[rung]) for rung in set(at.values())}
-        goes = [
-            live._replace(passed=at[live.trial]) for live, _ in resting.values() if live.trial in best[at[live.trial]]
-        ]
-        self.waiting += sorted(goes, key=lambda live: self.ledger.rungs[live.passed][live.trial], reverse=True)
-        for live, seconds in resting.values():
-            if live.trial not in best[at[live.trial]]:
-                self._stop(live._replace(since=time.monotonic() - seconds))
-        return bool(resting)
-
-    def _rungs_ahead(self, live: Live) -> tuple[int, ...]:
-        return tuple(rung for rung in _rungs(self.plan, live.candidate) if rung > live.passed)
-
-    def _rung(self, live: Live) -> int:
-        """Name the last rung that a trial came to; 0 for none."""
-        reached = [rung for rung in _rungs(self.plan, live.candidate) if live.trial in self.ledger.rungs[rung]]
-        return max(reached, default=0)
+        goes, stops = self.rungs.wake()
+        self.waiting += goes
+        for live, seconds in stops:
+            self._stop(live._replace(since=time.monotonic() - seconds))
+        return bool(goes or stops)
 
     def _hear_failed(self, failed: Failed) -> None:
         live = self.live.pop(failed.trial)
-        if failed.shared:
+        if failed.shared or failed.reason == "disk full":
             self.record.append(Interrupted(trial=failed.trial, reason=_reason(failed), worker_died=False))
+            if failed.reason == "disk full":
+                raise DiskFullError(failed.message)
             self.waiting.insert(0, live)
             return
         if failed.reason == OUT_OF_MEMORY:
@@ -370,7 +367,7 @@ class Search:
         self.ledger.outcomes[number] = outcome
         self._keep_best(outcome, candidate.network)
         self.screen.finished(outcome, candidate, self.ledger)
-        self.save()
+        self._is_summed_up = False
         self.proposer.tell(outcome)
         for echo, drawn in self.echoes.pop(number, ()):
             self._repeat(echo, drawn, outcome)
@@ -379,23 +376,14 @@ class Search:
         self, number: int, candidate: Candidate, state: FinalState, reason: str = "", score: float | None = None
     ) -> Outcome:
         excess = self.plan.limits.excess(candidate.network.cost)
-        return Outcome(number, candidate.asked, state, reason, score, self._accuracies(number), excess)
+        costs = self.ledger.costs[number]
+        return Outcome(number, candidate.asked, state, reason, score, self._accuracies(number), excess, costs)
 
     def _keep_best(self, outcome: Outcome, network: Network) -> None:
-        if outcome.score is None:
-            return
-        cost = network.cost
-        this = Best(outcome.trial, outcome.score, cost.parameters, cost.macs, network)
-        if self.ledger.best is None or this.rank < self.ledger.best.rank:
+        if outcome.score is not None and self.ledger.is_best(outcome.trial, outcome.score, network):
             publish(self.folder, outcome.trial, network)
-            self.ledger.best = this
         else:
             drop(self.folder, outcome.trial)
-
-
-def _rungs(plan: Plan, candidate: Candidate) -> tuple[int, ...]:
-    """Give the epochs after which the candidate may be stopped; after its last one nothing is left to stop."""
-    return tuple(rung for rung in plan.pruner.rungs if rung < candidate.recipe.epochs)
 
 
 def _need(candidate: Candidate) -> Need:

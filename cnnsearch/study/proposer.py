@@ -1,4 +1,4 @@
-"""What is asked of Optuna, and what is it told? The only file that opens Optuna's storage.
+"""What is asked of Optuna, and when is it told what became of it? The only file that opens Optuna's storage.
 
 The record is the truth. The sampler asks and learns in memory, from a study rebuilt from the record; each finished
 trial is added whole to the storage, for other tools to look at. Asked through a SQLite storage, every parameter was a
@@ -7,8 +7,6 @@ long as to propose one (examples/benchmarks/README.md): it is done while nothing
 come to, the next one does.
 
 - Every hole is asked in every trial under its name, as an option's index, so that all trials share all parameters.
-- Diverged, out of memory, over a limit: PRUNED with a constraint above 0, which TPE ranks behind everything feasible.
-  Told FAIL instead, TPE learns nothing and went on proposing such candidates (92 % of them, against 14 %).
 - A trial whose worker died is no matter for Optuna: the same trial goes on in another worker.
 - The sampler's generators are seeded anew for each candidate from the study's seed and the candidate's number, so that
   a resumed study draws what an uninterrupted one would have drawn after the same results.
@@ -20,66 +18,73 @@ come to, the next one does.
   what is learnt from: examples/benchmarks/README.md has the figures.
 """
 
-import hashlib
 import heapq
 from collections import deque
 from collections.abc import Container, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import StorageInternalError
-from optuna.samplers import RandomSampler, TPESampler
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import URL, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from cnnsearch.errors import RunError
+from cnnsearch.errors import DiskFullError, InvalidSpecError, RunError
 from cnnsearch.holes import Hole, Real
 from cnnsearch.plan import Candidate, Plan
+from cnnsearch.seeds import seed_of
+from cnnsearch.signals import held
 from cnnsearch.study.outcome import Outcome
+from cnnsearch.study.sampler import DRAWS, sampler_of, seed
+from cnnsearch.study.storage import is_free, set_aside_damaged
+from cnnsearch.study.told import TRIAL, Told, attributes, fact, lesson
+from cnnsearch.trials import directions
 
-TRIAL = "trial"  # user attribute: the candidate's number in the record; Optuna's own number is an attempt's
 BEST = 25  # the most that TPE takes for the better ones
 NEWEST = 1_000
-
-
-def seed_of(seed: int, trial: int, purpose: str) -> int:
-    """Mix a study's seed and a candidate's number into a 32-bit seed of its own for each purpose.
-
-    >>> seed_of(0, 1, "sampler") != seed_of(1, 0, "sampler")
-    True
-    """
-    return int.from_bytes(hashlib.sha256(f"{seed}/{trial}/{purpose}".encode()).digest()[:4])
 
 
 class Proposer:
     """Proposes candidates and learns how they did."""
 
     def __init__(
-        self, plan: Plan, folder: Path, known: Iterable[Outcome], running: Mapping[int, Mapping[str, float]]
+        self,
+        plan: Plan,
+        folder: Path,
+        known: Iterable[Outcome],
+        running: Mapping[int, Mapping[str, float]],
+        seen: Container[str] = (),
     ) -> None:
         """Learn what is `known` from the record, and what was asked for trials that are `running` still.
 
+        `seen` are fingerprints of candidates that had better not be proposed again, looked at for each proposal.
         Raises RunError when the storage cannot be reached, or tells of trials that the record does not know; what it
         lacks is added to it by `store`.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._plan = plan
-        self._sampler = _sampler(plan)
-        self._study = optuna.create_study(storage=_Memory(), sampler=self._sampler, direction="maximize")
+        self._seen = seen
+        self._sampler = sampler_of(plan.sampler, self._is_wanted)
+        self._vain: set[tuple[float, ...]] = set()
+        """Answers that are known to make nothing new: once known, always known."""
+        self._to_decide = {hole.name for hole in plan.holes if not distribution(hole).single()}
+        self._study = optuna.create_study(storage=_Memory(), sampler=self._sampler, directions=directions(plan.aim))
         own = URL.create("sqlite", database=str(folder / "storage.sqlite3"))
         self._url = make_url(plan.storage) if plan.storage else own
         self._live: dict[int, optuna.Trial] = {}
         self._unstored: deque[Outcome] = deque()
         self._resting: set[int] = set()
+        if not plan.storage:
+            set_aside_damaged(folder / "storage.sqlite3")
         with _reaching(self._url):
             self._stored = optuna.create_study(
                 storage=self._url.render_as_string(hide_password=False),
                 study_name=plan.run_name,
-                direction="maximize",
+                directions=directions(plan.aim),
                 load_if_exists=True,
             )
             stored = {trial.user_attrs.get(TRIAL) for trial in self._stored.get_trials(deepcopy=False)}
@@ -99,9 +104,37 @@ class Proposer:
 
         `attempt` changes what is drawn: after such an error the same number is asked for again.
         """
-        _seed(self._sampler, seed_of(self._plan.seed, trial, f"sampler {attempt}"))
+        for draw in range(DRAWS - 1):
+            asked, candidate = self._draw(trial, f"sampler {attempt}" + (f".{draw}" if draw else ""))
+            if asked.relative_params or self._is_new(candidate):  # TPE has chosen among its draws already
+                return candidate
+            self.forget(trial)
+        return self._draw(trial, f"sampler {attempt}.{DRAWS - 1}")[1]
+
+    def _draw(self, trial: int, purpose: str) -> tuple[optuna.Trial, Candidate]:
+        seed(self._sampler, seed_of(self._plan.seed, trial, purpose))
         asked = self._live[trial] = self._study.ask()
-        return self._plan.draw(lambda hole: _suggest(asked, hole))
+        return asked, self._plan.draw(lambda hole: _suggest(asked, hole))
+
+    def _is_wanted(self, params: Mapping[str, float]) -> bool:
+        """Say whether Optuna's parameters make a candidate to train."""
+        if not params.keys() >= self._to_decide:  # TPE was asked for one hole by itself
+            return False
+        answers = tuple(_answer(hole, params.get(hole.name)) for hole in self._plan.holes)
+        return answers not in self._vain and self._draws_new(answers)
+
+    def _draws_new(self, answers: tuple[float, ...]) -> bool:
+        named = {hole.name: answer for hole, answer in zip(self._plan.holes, answers, strict=True)}
+        try:
+            is_new = self._is_new(self._plan.draw(lambda hole: named[hole.name]))
+        except InvalidSpecError:
+            is_new = False
+        if not is_new:
+            self._vain.add(answers)
+        return is_new
+
+    def _is_new(self, candidate: Candidate) -> bool:
+        return candidate.fingerprint not in self._seen and not self._plan.limits.exceeded(candidate.network.cost)
 
     def tell(self, outcome: Outcome) -> None:
         """Tell how a candidate ended."""
@@ -115,13 +148,22 @@ class Proposer:
             self._learn(outcome)
         self._resting.add(outcome.trial)
 
-    def store(self) -> bool:
-        """Add one trial to the storage that it lacks; False when it lacks none."""
-        if not self._unstored:
+    def store(self, patience: float = 0.0) -> bool:
+        """Add one trial to the storage that it lacks; False when it lacks none, or another program looks at it."""
+        if not self._unstored or not self._is_free(patience):
             return False
         self._store(self._unstored[0])
         self._unstored.popleft()
         return True
+
+    @property
+    def lacking(self) -> int:
+        """How many trials the storage lacks."""
+        return len(self._unstored)
+
+    def _is_free(self, patience: float) -> bool:
+        is_file = self._url.get_backend_name() == "sqlite" and self._url.database not in {None, "", ":memory:"}
+        return not is_file or is_free(Path(str(self._url.database)), patience)
 
     def forget(self, trial: int) -> None:
         """Tell that a proposal came to nothing."""
@@ -138,30 +180,29 @@ class Proposer:
         asked = self._live.pop(outcome.trial, None)
         if asked is None:
             if outcome.asked:
-                self._study.add_trial(self._frozen(outcome))
+                self._study.add_trial(self._frozen(outcome, lesson(outcome)))
             return
-        for epoch, accuracy in outcome.accuracies.items():
-            asked.report(accuracy, epoch)
-        for name, value in _constraints(outcome).items():
+        taught = lesson(outcome)
+        for epoch, accuracy in outcome.accuracies.items() if len(self._study.directions) == 1 else ():
+            asked.report(accuracy, epoch)  # Optuna refuses it where there are several values
+        for name, value in taught.constraints.items():
             asked.set_constraint(name, value)
-        state = _state(outcome)
-        self._study.tell(asked, outcome.score if state == TrialState.COMPLETE else None, state=state)
+        self._study.tell(asked, taught.values, state=taught.state)
 
     def _store(self, outcome: Outcome) -> None:
         if outcome.asked:
             with _reaching(self._url):
-                self._stored.add_trial(self._frozen(outcome))
+                self._stored.add_trial(self._frozen(outcome, fact(outcome)))
 
-    def _frozen(self, outcome: Outcome) -> FrozenTrial:
-        state = _state(outcome)
+    def _frozen(self, outcome: Outcome, told: Told) -> FrozenTrial:
         return optuna.trial.create_trial(
-            state=state,
-            value=outcome.score if state == TrialState.COMPLETE else None,
+            state=told.state,
+            values=told.values,
             params={hole.name: _param(hole, outcome.asked[hole.name]) for hole in self._plan.holes},
             distributions={hole.name: distribution(hole) for hole in self._plan.holes},
-            user_attrs=_attributes(outcome),
+            user_attrs=attributes(outcome),
             intermediate_values=dict(outcome.accuracies),
-            constraints=_constraints(outcome),
+            constraints=told.constraints,
         )
 
 
@@ -193,47 +234,51 @@ class _Memory(InMemoryStorage):
 
 
 def _rank(trial: FrozenTrial) -> tuple[float, ...]:
-    """Rank as TPE does, smaller is better: complete ones by value, stopped ones by epoch and value, then the others."""
+    """Rank as TPE does, smaller is better: complete ones by value, stopped ones by epoch and value, then the others.
+
+    Of several values the first, the accuracy, decides what is kept of the oldest.
+    """
     excess = sum(value for value in trial.constraints.values() if value > 0)
     if not trial.state.is_finished():
         return (3,)
     if excess:
         return 2, excess
     if trial.state == TrialState.COMPLETE:
-        return 0, -(trial.value or 0)
+        return 0, -trial.values[0]
     epoch, accuracy = max(trial.intermediate_values.items(), default=(-1, 0.0))
     return 1, -epoch, -accuracy
 
 
 @contextmanager
 def _reaching(url: URL) -> Generator[None]:
-    """Turn whatever a database says into an error that names it, without its password."""
+    """Turn whatever a database says into an error that names it, without its password.
+
+    Cut in two by a signal, SQLAlchemy says what is no truth about the database, or nothing at all.
+    """
     try:
-        yield
+        with held():
+            yield
     except (SQLAlchemyError, StorageInternalError, ImportError) as error:
-        reason = str(error.__cause__ or error).partition("\n")[0]
+        said = error.__cause__ or error
+        own = said.orig if isinstance(said, DBAPIError) else None  # the driver's word; the other tells where it came up
+        reason = _scrubbed(str(own or said).partition("\n")[0], url)
         law = f"storage {_shown(url)} cannot be used ({reason})"
         way_out = "nothing is lost: the same command makes it again from the record, there or at another --storage"
-        raise RunError(f"{law}; {way_out}") from None
+        kind = DiskFullError if "disk is full" in reason else RunError  # in SQLite's words
+        raise kind(f"{law}; {way_out}") from None
+
+
+def _scrubbed(text: str, url: URL) -> str:
+    """Take out of what a driver says whatever may be secret in the URL: its password, and all values of its query."""
+    values = [url.password, *(value for values in url.normalized_query.values() for value in values)]
+    for secret in sorted({str(value) for value in values if value}, key=len, reverse=True):
+        for form in {secret, quote(secret), quote_plus(secret)}:
+            text = text.replace(form, "***")
+    return text
 
 
 def _shown(url: URL) -> str:
     return url.set(query={}).render_as_string(hide_password=True)
-
-
-def _state(outcome: Outcome) -> TrialState:
-    if outcome.state == "complete":
-        return TrialState.COMPLETE
-    return TrialState.FAIL if outcome.state == "failed" and not outcome.failed_to_train else TrialState.PRUNED
-
-
-def _constraints(outcome: Outcome) -> dict[str, float]:
-    return {**outcome.violations, "trains": 1.0 if outcome.failed_to_train else 0.0}
-
-
-def _attributes(outcome: Outcome) -> dict[str, object]:
-    # Optuna's dashboard does not look at constraints, so feasibility is said once more.
-    return {TRIAL: outcome.trial, "feasible": max(_constraints(outcome).values()) <= 0}
 
 
 def distribution(hole: Hole | Real) -> BaseDistribution:
@@ -255,22 +300,13 @@ def _suggest(trial: optuna.Trial, hole: Hole | Real) -> float:
     return trial.suggest_categorical(hole.name, range(len(hole.options)))
 
 
+def _answer(hole: Hole | Real, param: float | None) -> float:
+    """Turn Optuna's parameter into the answer for a hole; None for a hole that has only one."""
+    if isinstance(hole, Real):
+        return hole.low if param is None else param
+    return 0 if param is None else int(param) - int(_param(hole, 0))
+
+
 def _param(hole: Hole | Real, answer: float) -> float:
     """Turn the answer for a hole into Optuna's parameter: of a logarithmic range the number itself, not its index."""
     return answer + hole.lowest if isinstance(hole, Hole) and hole.log else answer
-
-
-def _sampler(plan: Plan) -> RandomSampler | TPESampler:
-    if plan.sampler.kind == "random":
-        return RandomSampler()
-    return TPESampler(n_startup_trials=plan.sampler.startup)
-
-
-def _seed(sampler: RandomSampler | TPESampler, seed: int) -> None:
-    """Seed the generators of one sampler again: a fresh sampler for every candidate costs four times as much.
-
-    These attributes are Optuna's own affair; a test notices when a new version moves them.
-    """
-    random = sampler._random_sampler if isinstance(sampler, TPESampler) else sampler  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    for state in (sampler._rng, random._rng):  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        state.rng.seed(seed)

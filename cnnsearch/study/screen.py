@@ -1,11 +1,8 @@
-"""What does a person see while a study runs? Bars on a terminal, plain lines elsewhere."""
+"""What does a person see while a study runs?"""
 
 import time
-from types import TracebackType
-from typing import Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.progress import TextColumn
 from rich.table import Table
 
 from cnnsearch.history import Run
@@ -13,55 +10,38 @@ from cnnsearch.messages import Epoch
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.outcome import Outcome
+from cnnsearch.terminal import Bar
+
+
+def bar_of(plan: Plan, *, quiet: bool = False) -> Bar:
+    """Make the bar of a study."""
+    state = TextColumn("{task.fields[state]}")
+    return Bar("trials", state, plan.budget.trials, "starting the workers", quiet=quiet)
 
 
 class Screen:
-    """Shows a study; `quiet` shows nothing."""
+    """Shows a study, by its bar and lines above."""
 
-    def __init__(self, plan: Plan, *, quiet: bool = False) -> None:
-        self._console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+    def __init__(self, plan: Plan, bar: Bar) -> None:
+        self._bar = bar
         self._budget = plan.budget.trials
         self._minutes = plan.budget.minutes
         self._began = time.monotonic()
         self._counted_before: int | None = None
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
-        )
-        self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._bar: TaskID | None = None
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        self._bar = self._progress.add_task("trials", total=self._budget, state="starting the workers")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def say(self, text: str, *, style: str = "") -> None:
-        """Print a line above the bar."""
-        self._console.print(text, style=style, markup=False)
+        self.say = bar.say
 
     def epoch(self, epoch: Epoch, candidate: Candidate) -> None:
         """Show that something moves; only on a terminal."""
-        if self._bar is not None:
-            text = f"trial {epoch.trial}: epoch {epoch.epoch}/{candidate.recipe.epochs} {epoch.validation_accuracy:.2%}"
-            self._progress.update(self._bar, description=text)
+        epochs = candidate.recipe.epochs
+        self._bar.doing(f"trial {epoch.trial}: epoch {epoch.epoch}/{epochs} {epoch.validation_accuracy:.2%}")
 
     def counted(self, ledger: Ledger) -> None:
         """Move the bar."""
-        if self._bar is not None:
-            self._progress.update(self._bar, completed=ledger.counted, state=self._state(ledger))
+        self._bar.counted(ledger.counted, state=self._state(ledger), total=self._budget)
 
     def rests(self, outcome: Outcome, candidate: Candidate, so_far: int) -> None:
         """Print a line for a trial that waits at a rung, and move the bar."""
-        if self._bar is not None:
-            self._progress.update(self._bar, completed=so_far)
+        self._bar.counted(so_far, total=self._budget)
         reached = max(outcome.accuracies.values())
         network = f"{candidate.network.cost.parameters:,} parameters: {candidate.network}"
         self.say(f"[{so_far}/{self._budget}] trial {outcome.trial}: {reached:.2%}, waits for the others; {network}")
@@ -78,7 +58,7 @@ class Screen:
         if outcome.state == "failed":
             self.say(f"{line}\n    {outcome.reason}", style="red")
         else:
-            self.say(line if self._console.is_terminal else f"{line}; {self._state(ledger)}")
+            self.say(line if self._bar.is_seen else f"{line}; {self._state(ledger)}")
 
     def _state(self, ledger: Ledger) -> str:
         best = f"best {ledger.best.score:.2%}" if ledger.best else "no result yet"

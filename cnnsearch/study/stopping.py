@@ -1,38 +1,56 @@
 """Does a trial go on after a rung?
 
-Compared are validation accuracies of all candidates seen at the same rung. Halving and median compare as they arrive,
-and nothing waits for others (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2);
+Compared are validation accuracies seen at the same rung: those of all candidates, or with several objectives of those
+that cost as much or less in everything. Costs are exact before training, so one that others of no higher cost are ahead
+of is beaten where it stands, and the cheapest so far has nobody to fear. Halving and median compare as they arrive, and
+nothing waits for others (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2);
 successive halving is asked when all are there.
 """
 
 from collections.abc import Collection, Mapping
 from statistics import median
 
-from cnnsearch.plan import Pruner
+from cnnsearch.parts import Pruner
+from cnnsearch.ranking import Standing, costs_no_more
 
 
-def goes_on(pruner: Pruner, score: float, others: Collection[float]) -> bool:
-    """Say whether a score is good enough among those that others had at the same rung.
+def goes_on(pruner: Pruner, mine: Standing, others: Collection[Standing]) -> bool:
+    """Say whether a candidate is good enough among the others that were at the same rung.
 
     >>> halving = Pruner(kind="halving", keep=0.25, startup=4)
-    >>> goes_on(halving, 0.96, [0.90, 0.95, 0.97]), goes_on(halving, 0.96, [0.90, 0.95, 0.97, 0.98])
+    >>> few = [Standing(0.90), Standing(0.95), Standing(0.97)]
+    >>> goes_on(halving, Standing(0.96), few), goes_on(halving, Standing(0.96), [*few, Standing(0.98)])
+    (True, False)
+    >>> larger = [Standing(0.98, (900,)), Standing(0.99, (800,))] * 2
+    >>> goes_on(halving, Standing(0.96, (700,)), larger), goes_on(halving, Standing(0.96, (850,)), larger)
     (True, False)
     """
     if pruner.kind == "none" or len(others) < max(1, pruner.startup):
         return True
+    rivals = [other.accuracy for other in others if costs_no_more(other, mine)]
     if pruner.kind == "median":
-        return score >= median(others)
-    allowed = max(1, int((len(others) + 1) * pruner.keep))
-    return sum(other > score for other in others) < allowed
+        return not rivals or mine.accuracy >= median(rivals)
+    return sum(rival > mine.accuracy for rival in rivals) < _allowed(pruner, len(rivals) + 1)
 
 
-def best_share(pruner: Pruner, scores: Mapping[int, float]) -> set[int]:
-    """Name the trials that go on when all are there: the share to keep, of equal scores the earlier.
+def best_share(pruner: Pruner, standings: Mapping[int, Standing]) -> set[int]:
+    """Name the trials that go on when all are there: the share to keep, of equal accuracies the earlier.
 
-    >>> sorted(best_share(Pruner(kind="successive", keep=0.5, startup=0), {0: 0.96, 1: 0.97, 2: 0.96, 3: 0.9}))
+    >>> accuracies = {0: 0.96, 1: 0.97, 2: 0.96, 3: 0.9}
+    >>> halving = Pruner(kind="successive", keep=0.5, startup=0)
+    >>> sorted(best_share(halving, {trial: Standing(accuracy) for trial, accuracy in accuracies.items()}))
     [0, 1]
     """
-    if len(scores) <= pruner.startup:
-        return set(scores)
-    ranked = sorted(scores, key=lambda trial: (-scores[trial], trial))
-    return set(ranked[: max(1, int(len(scores) * pruner.keep))])
+    if len(standings) <= pruner.startup:
+        return set(standings)
+    ranked = sorted(standings, key=lambda trial: (-standings[trial].accuracy, trial))
+    goes: set[int] = set()
+    for costs in {standing.costs for standing in standings.values()}:
+        rivals = [trial for trial in ranked if costs_no_more(standings[trial], Standing(1, costs))]
+        best = rivals[: _allowed(pruner, len(rivals))]
+        goes |= {trial for trial in best if standings[trial].costs == costs}
+    return goes
+
+
+def _allowed(pruner: Pruner, scores: int) -> int:
+    return max(1, int(scores * pruner.keep))

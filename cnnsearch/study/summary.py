@@ -3,38 +3,26 @@
 name, state (running, complete, interrupted, exhausted, no_new_candidate, failed), dataset, notice ("" or why another
 data set was taken), seed, seconds (over all invocations), trials {complete, stopped, failed}, turned_away, repeated,
 best {trial, validation_accuracy (from 0 to 1), parameters, macs, network, weights (paths within the run)} or null,
-versions.
+objectives (as in the plan: validation_accuracy, with at_least or null, and the costs that shall be small), front (a
+list of {trial, validation_accuracy, costs} of the complete trials that no other beats in all objectives, the cheapest
+first; where accuracy is the only objective, the cost is parameters), versions, and winner: null until the finals are
+over, then what cnnsearch/evaluate/publish.py lists.
 """
 
 import json
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from platform import python_version
 
 from cnnsearch.files import write_whole
+from cnnsearch.history import SUMMARY
 from cnnsearch.plan import Plan
 from cnnsearch.study.best import NETWORK, WEIGHTS
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.text import Plain
-
-SUMMARY = "summary.json"
-
-
-@cache  # a study writes its summary after every trial, and to look up six versions takes milliseconds
-def versions() -> dict[str, str]:
-    """Give the versions of all that has a part in the results, without importing any of it."""
-    found = {"python": python_version()}
-    for package in ("cnnsearch", "torch", "torchvision", "optuna", "pydantic", "numpy"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # run from a checkout that was not installed
-            found[package] = "unknown"
-    return found
+from cnnsearch.versions import versions
 
 
-def summarize(plan: Plan, ledger: Ledger, state: str, seconds: float, notice: str) -> Plain:
-    """Put the summary together."""
+def summarize(plan: Plan, ledger: Ledger, state: str, seconds: float, notice: str, winner: Plain) -> Plain:
+    """Put the summary together; `winner` is that of earlier finals."""
     best = ledger.best
     return {
         "name": plan.run_name,
@@ -55,6 +43,11 @@ def summarize(plan: Plan, ledger: Ledger, state: str, seconds: float, notice: st
             "network": NETWORK,
             "weights": WEIGHTS,
         },
+        "winner": winner,
+        "objectives": plan.model_dump(mode="json")["objectives"],
+        "front": [
+            {"trial": trial, "validation_accuracy": accuracy, "costs": costs} for trial, accuracy, costs in ledger.front
+        ],
         "versions": versions(),
     }
 

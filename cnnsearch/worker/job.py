@@ -4,13 +4,16 @@ import gc
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
 import torch
 
 from cnnsearch import weights
+from cnnsearch.checkpoint import Checkpoint
 from cnnsearch.data import DataSet
+from cnnsearch.errors import DiskFullError
 from cnnsearch.messages import Done, Epoch, Failed, Job, News, Reason
 from cnnsearch.module import build
 from cnnsearch.replay import NotRecordedError
@@ -35,8 +38,9 @@ def run(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
     try:
         yield from _train(job, data, stops)
     except (Exception, SystemExit) as error:  # noqa: BLE001 (a network must not end the worker of the next)
-        print(f"trial {job.trial}:", file=sys.stderr)  # noqa: T201 (standard error is the log)
-        traceback.print_exc()
+        with suppress(OSError):  # a full disk takes no log either
+            print(f"trial {job.trial}:", file=sys.stderr)  # noqa: T201 (standard error is the log)
+            traceback.print_exc()
         failed = Failed(trial=job.trial, reason=reason(error), message=one_line(error))
     if failed:  # said only here, where the error no longer holds the module's memory
         gc.collect()
@@ -46,7 +50,8 @@ def run(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
 def _train(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
     torch.manual_seed(job.seed)  # pyright: ignore[reportUnknownMemberType]
     module = build(job.network).to(data.train.images_NCHW.device)
-    for epoch in train(module, data, job.recipe, job.seed):
+    checkpoint = Checkpoint(job, module, data)
+    for epoch in train(module, data, job.recipe, job.seed, checkpoint.read(), checkpoint.keep):
         yield Epoch(trial=job.trial, **epoch._asdict())
         at_rung = epoch.epoch in job.rungs and epoch.epoch < job.recipe.epochs
         if stops(job.trial, wait=at_rung):
@@ -62,6 +67,8 @@ def reason(error: BaseException) -> Reason:
         return reason(error.__cause__)
     if isinstance(error, Diverged):
         return "diverged"
+    if isinstance(error, DiskFullError):
+        return "disk full"
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return "out of memory"
     said = isinstance(error, RuntimeError) and any(words in str(error) for words in OUT_OF_MEMORY)
@@ -69,8 +76,8 @@ def reason(error: BaseException) -> Reason:
 
 
 def one_line(error: BaseException) -> str:
-    """Write what a traceback ends with, as one line that any pipe takes."""
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+    """Write what a traceback ends with, as one line that any pipe takes; what we say ourselves without the class."""
+    text = " ".join((f"{error}" if isinstance(error, DiskFullError) else f"{type(error).__name__}: {error}").split())
     return text[:MOST_CHARACTERS].encode(errors="replace").decode()
 
 

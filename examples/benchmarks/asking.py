@@ -72,7 +72,7 @@ def score(network: Network, data: object, trial: int) -> float:
 
 def search(space: Space, mode: str, seed: int, trials: int, data: object) -> list[float]:
     """Give the least loss so far after each trial."""
-    from cnnsearch import holes
+    from cnnsearch import fill, holes
 
     study = optuna.create_study(direction="minimize", sampler=optuna.samplers.TPESampler(seed=seed))
     named = {hole.name: hole for hole in space.holes}
@@ -83,8 +83,8 @@ def search(space: Space, mode: str, seed: int, trials: int, data: object) -> lis
         if mode == "every hole":
             network = space.draw(lambda hole: ask(trial, hole)).network  # noqa: B023
         else:
-            way = holes._Way(Lazy(trial, named), {}, space.ahead.can_fit, space.ahead.decides)  # noqa: SLF001
-            network = Network.model_validate(holes.to_plain(holes._fill(space.tree, lambda node: node, way)))  # noqa: SLF001
+            way = fill._Way(Lazy(trial, named), {}, space.ahead.can_fit, space.ahead.decides)  # noqa: SLF001
+            network = Network.model_validate(holes.to_plain(fill._fill(space.tree, lambda node: node, way)))  # noqa: SLF001
         if network.fingerprint not in known:
             known[network.fingerprint] = score(network, data, number)
         study.tell(trial, known[network.fingerprint])

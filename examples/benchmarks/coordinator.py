@@ -2,7 +2,7 @@
 
     python examples/benchmarks/coordinator.py proposing --finished 100 2000 10000
     python examples/benchmarks/coordinator.py drawing
-    python examples/benchmarks/coordinator.py studying --workers 16 --trials 200
+    python examples/benchmarks/coordinator.py studying --workers 16 --trials 200 --plan given
 
 `proposing`: a study of so many finished trials (made up, four in five stopped after the first epoch) goes on with 100
 more, through its own loop, on a slot that says five epochs and the end without any time between; so whatever passes
@@ -32,13 +32,14 @@ from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.files import write_whole
 from cnnsearch.messages import Done, Epoch, Event, Job
+from cnnsearch.network import Network
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.record import EPOCHS, RECORD, own
 from cnnsearch.space import uniformly
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.loop import Search
 from cnnsearch.study.proposer import Proposer
-from cnnsearch.study.screen import Screen
+from cnnsearch.study.screen import Screen, bar_of
 from cnnsearch.study.summary import summarize, write_summary
 
 NEW_EACH_TIME: dict[str, Any] = {
@@ -47,6 +48,9 @@ NEW_EACH_TIME: dict[str, Any] = {
     "pruner": {"kind": "none"},
 }
 """The default plan such that nothing is turned away, repeated or stopped: every proposal is one to train."""
+AS_GIVEN: dict[str, Any] = {"pruner": {"kind": "none"}}
+"""The default plan without stopping: TPE comes to draw mostly what it knows."""
+PLANS = {"new": NEW_EACH_TIME, "given": AS_GIVEN}
 SECONDS = 1.0  # of a stub's trial
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -83,8 +87,9 @@ def search_of(plan: Plan, executor: Executor, ledger: Ledger, proposer: Proposer
     """Give the study's loop as a function without arguments."""
 
     def run() -> None:
-        with own(folder) as record, Screen(plan, quiet=True) as screen:
+        with own(folder) as record, bar_of(plan, quiet=True) as bar:
             save = lambda: write_summary(folder, summarize(plan, ledger, "running", 0.0, ""))  # noqa: E731
+            screen = Screen(plan, bar)
             Search(plan, folder, executor, proposer, record, ledger, screen, save).run()
 
     return run
@@ -130,6 +135,9 @@ class Instant(Executor):
     def stop(self, trial: int) -> None:
         """Nothing is stopped in this plan."""
 
+    def latency(self, network: Network) -> None:
+        """Nobody asks for it."""
+
     def close(self) -> None:
         """Nothing runs."""
 
@@ -159,14 +167,14 @@ def within_limits(plan: Plan, dice: random.Random) -> Candidate:
     """Draw a candidate that a study would train."""
     while True:
         drawn = plan.draw(uniformly(dice))
-        if max(plan.limits.excess(drawn.network.cost).values()) <= 0:
+        if not plan.limits.exceeded(drawn.network.cost):
             return drawn
 
 
-def propose(folder: Path, finished: int, more: int) -> None:
+def propose(folder: Path, finished: int, more: int, fields: dict[str, Any]) -> None:
     """Go on with a study of so many finished trials."""
     dice = random.Random(0)  # noqa: S311 (no secret)
-    plan = Plan.model_validate({**NEW_EACH_TIME, "budget": {"trials": finished + more}})
+    plan = Plan.model_validate({**fields, "budget": {"trials": finished + more}})
     events = list(past(plan, finished, dice))
     for name, is_epoch in ((RECORD, False), (EPOCHS, True)):
         (folder / name).write_bytes(
@@ -176,7 +184,7 @@ def propose(folder: Path, finished: int, more: int) -> None:
     (folder / "weights").mkdir()
     began = time.perf_counter()
     ledger = Ledger(history.read(folder), plan)
-    proposer = Proposer(plan, folder, ledger.outcomes.values(), {})
+    proposer = Proposer(plan, folder, ledger.outcomes.values(), {}, ledger.seen)
     print(f"{finished:,} finished trials: read, and learnt from, in {time.perf_counter() - began:.2f} s")
     asking: list[float] = []
     proposer.propose = timed(proposer.propose, asking)
@@ -222,9 +230,9 @@ def draw(count: int) -> None:
 # Studying
 
 
-def study(folder: Path, workers: int, trials: int) -> None:
+def study(folder: Path, workers: int, trials: int, fields: dict[str, Any]) -> None:
     """Search with workers that pretend."""
-    plan = Plan.model_validate({**NEW_EACH_TIME, "budget": {"trials": trials}})
+    plan = Plan.model_validate({**fields, "budget": {"trials": trials}})
     write_whole(folder / "plan.json", "{}")
     (folder / "weights").mkdir()
     (folder / RECORD).write_bytes(to_line(Opened(host="here", pid=1, versions={})))
@@ -232,7 +240,7 @@ def study(folder: Path, workers: int, trials: int) -> None:
     ledger = Ledger(history.read(folder), plan)
     command = (sys.executable, "-P", __file__, "pretending")
     with LocalExecutor(("cpu",) * workers, Setup("mnist", folder), folder / "log", command) as executor:
-        proposer = Proposer(plan, folder, ledger.outcomes.values(), {})
+        proposer = Proposer(plan, folder, ledger.outcomes.values(), {}, ledger.seen)
         while not all(slot.ready for slot in executor._slots):  # noqa: SLF001
             executor.events(timeout=1)
         search_of(plan, executor, ledger, proposer, folder)()
@@ -275,6 +283,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--workers", type=int, default=16)
     parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--plan", choices=tuple(PLANS), default="new")
     options, _ = parser.parse_known_args()
     if options.what == "pretending":
         pretend()
@@ -282,11 +291,11 @@ def main() -> None:
         draw(options.count)
     elif options.what == "studying":
         with tempfile.TemporaryDirectory() as folder:
-            study(Path(folder), options.workers, options.trials)
+            study(Path(folder), options.workers, options.trials, PLANS[options.plan])
     else:
         for finished in options.finished:
             with tempfile.TemporaryDirectory() as folder:
-                propose(Path(folder), finished, options.more)
+                propose(Path(folder), finished, options.more, PLANS[options.plan])
 
 
 if __name__ == "__main__":

@@ -11,10 +11,10 @@ import argparse
 import heapq
 import math
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
-from itertools import count, islice
+from functools import cache, partial
+from itertools import count, islice, product
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,14 +34,17 @@ from cnnsearch.executors.executor import Executor
 from cnnsearch.history import Run
 from cnnsearch.messages import Done, Epoch, Event, Job
 from cnnsearch.network import Network
-from cnnsearch.plan import Limits, Plan
+from cnnsearch.parts import Limits
+from cnnsearch.plan import Plan
 from cnnsearch.recipe import Recipe
 from cnnsearch.record import Record
 from cnnsearch.study import proposer as room
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.loop import Search
+from cnnsearch.study.outcome import Outcome
 from cnnsearch.study.proposer import Proposer
-from cnnsearch.study.screen import Screen
+from cnnsearch.study.screen import Screen, bar_of
+from cnnsearch.study.told import lesson
 
 WORKERS = 2
 TRIALS = 50
@@ -58,6 +61,7 @@ class Found(NamedTuple):
     trials: int
     """The how-manieth one it was, of those that count against the budget."""
     accuracy: float
+    parameters: int = 0
 
 
 class Game(NamedTuple):
@@ -121,7 +125,7 @@ class Workers(Executor):
         if epoch > len(curve.right) or trial in self._stopped:
             del self._live[trial]
             if trial not in self._stopped:
-                self.ended.append(Found(self.clock, trial, curve.accuracies[-1]))
+                self.ended.append(Found(self.clock, trial, curve.accuracies[-1], curve.parameters))
             return Done(trial=trial, stopped=trial in self._stopped)
         if epoch not in job.rungs:
             self._train(trial, epoch + 1)
@@ -138,6 +142,9 @@ class Workers(Executor):
         self._stopped.add(trial)
         heapq.heappush(self._due, (self.clock, next(self._order), trial, 0))
 
+    def latency(self, network: Network) -> None:
+        """Nobody asks for it."""
+
     def close(self) -> None:
         """Nothing is open."""
 
@@ -151,6 +158,8 @@ class Way(NamedTuple):
     schedule: str = "restart"
     sampler: Callable[[], TPESampler] | None = None
     """In place of the library's own."""
+    lesson: Callable[[Outcome], Any] | None = None
+    """How the sampler is told of an outcome, in place of the library's own way."""
 
 
 class Nowhere(Record):
@@ -162,6 +171,9 @@ class Nowhere(Record):
     def append(self, event: Line) -> None:
         """Forget it."""
 
+    def sync(self) -> None:
+        """Nothing is there to be synced."""
+
 
 def play(way: Way, limits: Limits, trials: int, seed: int) -> Game:
     """Search with the library's own loop."""
@@ -169,14 +181,16 @@ def play(way: Way, limits: Limits, trials: int, seed: int) -> Game:
     plan = Plan.model_validate({**plan_of(way.schedule).stored(), "pruner": {"kind": "none"}, **fields})
     workers = Workers(way.schedule)
     make = way.sampler
-    sampler = (lambda _: make()) if make else room._sampler  # noqa: SLF001
+    sampler = (lambda *_: make()) if make else room.sampler_of
     with (
         TemporaryDirectory() as folder,
         patch.object(optuna, "create_study", _in_memory),
-        patch.object(room, "_sampler", sampler),
+        patch.object(room, "sampler_of", sampler),
+        patch.object(room, "lesson", way.lesson or lesson),
     ):
         run = Run(Path(folder), {}, (), "running", 0.0, {}, "")
-        proposer, ledger, screen = Proposer(plan, run.folder, (), {}), Ledger(run, plan), Screen(plan, quiet=True)
+        ledger, screen = Ledger(run, plan), Screen(plan, bar_of(plan, quiet=True))
+        proposer = Proposer(plan, run.folder, (), {}, ledger.seen)
         Search(plan, run.folder, workers, proposer, Nowhere(), ledger, screen, lambda: None).run()
     place = {trial: number for number, trial in enumerate(workers.submitted, start=1)}
     found = [ended._replace(trials=place[ended.trials]) for ended in workers.ended]
@@ -294,6 +308,35 @@ VARIANTS = (
 )
 SECTIONS = {"samplers": MAIN, "stopping": STOPPING, "variants": VARIANTS}
 
+FLOORS = (0.92, 0.94)
+
+
+def _up_to_the_floor(floor: float, outcome: Outcome) -> Any:  # noqa: ANN401 (the library's own type is private)
+    """Tell no accuracy beyond the floor: all are as good."""
+    told = lesson(outcome)
+    return told._replace(values=told.values and [min(told.values[0], floor), *told.values[1:]])
+
+
+def _in_one_value(floor: float, outcome: Outcome) -> Any:  # noqa: ANN401
+    """Tell the order of a floor's winners instead of both values; it stands in both."""
+    told = lesson(outcome)
+    if told.values is None:
+        return told
+    accuracy, cost = told.values
+    place = -accuracy if accuracy < floor else cost - 1_000
+    return told._replace(values=[-place, place])
+
+
+def seeking(floor: float | None, pruner: Mapping[str, Any]) -> Iterator[Way]:
+    """Give the ways to look for few parameters."""
+    accuracy = {"validation_accuracy": {"at_least": floor}} if floor else {}
+    plan = {**pruner, "objectives": {**accuracy, "parameters": {}}}
+    yield Way("TPE", plan)
+    if floor:
+        yield Way("TPE, accuracies up to the floor only", plan, lesson=partial(_up_to_the_floor, floor))
+        yield Way("TPE, one value in the winners' order", plan, lesson=partial(_in_one_value, floor))
+    yield Way("random", {**plan, **RANDOM})
+
 
 def _game(way: Way | Naive, limits: Limits, trials: int, seed: int) -> Game:
     return (play if isinstance(way, Way) else play_naively)(way, limits, trials, seed)
@@ -370,6 +413,35 @@ def print_limits(seeds: int) -> None:
         print_row(f"{most:,}", len(inside), trials, f"{max(inside):.2%}", *found)
 
 
+def covered(pairs: Iterable[tuple[int, float]]) -> float:
+    """Give the area under the front, from 70 % up and from 24,000 parameters down, these by their logarithm."""
+    best, area = 0.7, 0.0
+    for parameters, accuracy in sorted(pairs):
+        area += max(0.0, accuracy - best) * math.log(24_000 / parameters)
+        best = max(best, accuracy)
+    return area
+
+
+def place_of(game: Game, floor: float) -> int:
+    """Count the candidates of the space that meet the floor with fewer parameters than the best that was found."""
+    best = min((found.parameters for found in game.found if found.accuracy >= floor), default=10**9)
+    return sum(c.parameters < best for c in table("restart").values() if c.accuracies[-1] >= floor)
+
+
+def print_objectives(seeds: int) -> None:
+    """Print what is found where parameters count too: the front, and the smallest network that meets a floor."""
+    there_is = covered((curve.parameters, curve.accuracies[-1]) for curve in table("restart").values())
+    print_head("sought", "stopping", "way", "of the front's area", "smaller ones that were not found", "seconds")
+    for floor, (name, pruner) in product((None, *FLOORS), {"none": {}, "halving": HALVING}.items()):
+        ways = list(seeking(floor, pruner))
+        for way, played in zip(ways, games(ways, Limits(), TRIALS, seeds), strict=True):
+            areas = [covered((f.parameters, f.accuracy) for f in game.found) / there_is for game in played]
+            missed = f"mean {statistics.mean(place_of(game, floor) for game in played):.1f}" if floor else ""
+            seconds = statistics.median(game.seconds for game in played)
+            sought = f"smallest of {floor:.0%}" if floor else "front"
+            print_row(sought, name, way.name, spread(areas, ".1%"), missed, f"{seconds:.0f}")
+
+
 def print_curves() -> None:
     """Print how well early scores tell the final ones."""
     for schedule in SCHEDULES:
@@ -385,14 +457,18 @@ def print_curves() -> None:
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", choices=["curves", "limits", *SECTIONS], metavar="curves|limits|...")
+    parser.add_argument(
+        "what", nargs="*", choices=["curves", "limits", "objectives", *SECTIONS], metavar="curves|limits|..."
+    )
     parser.add_argument("--seeds", type=int, default=11)
     options = parser.parse_args()
-    for what in options.what or ("curves", "samplers", "limits", "stopping", "variants"):
+    for what in options.what or ("curves", "samplers", "limits", "stopping", "variants", "objectives"):
         if what == "curves":
             print_curves()
         elif what == "limits":
             print_limits(options.seeds)
+        elif what == "objectives":
+            print_objectives(options.seeds)
         else:
             print_section(SECTIONS[what], options.seeds)
 

@@ -111,7 +111,7 @@ def run_cnnsearch(
         plan["start"] = [network.model_dump(mode="json", exclude_defaults=True) for network in networks]
     else:
         plan["space"] = naive_space()
-    plan |= {"name": "run", "runs": str(folder), "executor": {"device": "cpu"}}
+    plan |= {"name": "run", "runs": str(folder), "executor": {"device": "cpu"}, "finals": None}  # the others have none
     (folder / "plan.json").write_text(json.dumps(plan))
     # What the study remembers of this machine's speed would spoil the forecasts of ordinary ones.
     environment = {**os.environ, "XDG_STATE_HOME": str(folder)}

@@ -85,14 +85,15 @@ def _ranks(values: Sequence[float]) -> list[float]:
 
 def play(curves: Sequence[Curve], rung: int, keep: float) -> tuple[float, float]:
     """Give the best final accuracy and the seconds when each curve may be stopped once, at the rung."""
-    from cnnsearch.plan import Pruner
+    from cnnsearch.parts import Pruner
+    from cnnsearch.ranking import Standing
     from cnnsearch.study.stopping import goes_on
 
     pruner = Pruner(kind="none" if keep == 1 else "halving", keep=keep)
-    seen: list[float] = []
+    seen: list[Standing] = []
     best, seconds = 0.0, 0.0
     for curve in curves:
-        score = curve.accuracies[rung - 1]
+        score = Standing(curve.accuracies[rung - 1])
         if goes_on(pruner, score, seen):
             best, seconds = max(best, curve.accuracies[-1]), seconds + sum(curve.seconds)
         else:

@@ -1,0 +1,115 @@
+"""How sure is a figure? Intervals and tests of the textbooks, by scipy."""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# (scipy has no stubs)
+
+from collections.abc import Collection, Sequence
+from math import sqrt
+from statistics import mean, stdev
+
+Interval = tuple[float, float]
+LEVEL = 0.95
+
+
+def mean_interval(values: Sequence[float]) -> Interval | None:
+    """Give Student's 95 % interval of the mean of normal values; None for fewer than two.
+
+    >>> low, high = mean_interval([0.99, 0.992, 0.994])
+    >>> f"{low:.4f} {high:.4f}"
+    '0.9870 0.9970'
+    """
+    from scipy.stats import t
+
+    if len(values) < 2:  # noqa: PLR2004 (one value has no spread)
+        return None
+    half = float(t.ppf((1 + LEVEL) / 2, len(values) - 1)) * stdev(values) / sqrt(len(values))
+    return mean(values) - half, mean(values) + half
+
+
+def surely(values: Sequence[float]) -> float:
+    """Give the lower end of the mean's 95 % interval; of a single value, which has none, the value.
+
+    >>> f"{surely([0.99, 0.992, 0.994]):.4f}", surely([0.99])
+    ('0.9870', 0.99)
+    """
+    interval = mean_interval(values)
+    return interval[0] if interval else values[0]
+
+
+def share_interval(count: int, of: int) -> Interval:
+    """Give Wilson's 95 % interval of a share (Wilson 1927), which is right near 100 % too.
+
+    >>> low, high = share_interval(9960, 10000)
+    >>> f"{low:.4f} {high:.4f}"
+    '0.9946 0.9971'
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(count, of).proportion_ci(LEVEL, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def paired_p(wrong: Collection[int], other: Collection[int]) -> float:
+    """Give the exact two-sided p-value that two classifiers err equally often (McNemar 1947), on the same images.
+
+    Only images that one reads right and the other wrong tell them apart.
+
+    >>> paired_p({1, 2, 3}, {1, 2, 3}), paired_p({1}, {2, 3, 4, 5, 6, 7})
+    (1.0, 0.125)
+    """
+    from scipy.stats import binomtest
+
+    only, only_other = len(set(wrong) - set(other)), len(set(other) - set(wrong))
+    return float(binomtest(only, only + only_other).pvalue) if only + only_other else 1.0
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p-values of several tests for their number (Holm 1979).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    corrected = [0.0] * len(p_values)
+    so_far = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        so_far = max(so_far, min(1.0, (len(p_values) - rank) * p_values[place]))
+        corrected[place] = so_far
+    return corrected
+
+
+def pooled_deviation(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """Give the standard deviation within groups and its degrees of freedom; (0, 0) where no group has two values.
+
+    >>> deviation, freedom = pooled_deviation([[0.1, 0.3], [0.5, 0.7], [0.9]])
+    >>> f"{deviation:.3f} {freedom}"
+    '0.141 2'
+    """
+    freedom = sum(len(group) - 1 for group in groups)
+    squares = sum((value - mean(group)) ** 2 for group in groups for value in group)
+    return (sqrt(squares / freedom), freedom) if freedom else (0.0, 0)
+
+
+def difference_interval(first: Sequence[float], second: Sequence[float], deviation: float, freedom: int) -> Interval:
+    """Give the 95 % interval of the first mean less the second, by a deviation that was pooled over more groups.
+
+    >>> low, high = difference_interval([0.3, 0.5], [0.2], 0.1, 4)
+    >>> f"{low:.2f} {high:.2f}"
+    '-0.14 0.54'
+    """
+    from scipy.stats import t
+
+    half = float(t.ppf((1 + LEVEL) / 2, freedom)) * deviation * sqrt(1 / len(first) + 1 / len(second))
+    difference = mean(first) - mean(second)
+    return difference - half, difference + half
+
+
+def least_difference(deviation: float, freedom: int) -> float:
+    """Give how far two single values must differ to be told apart at 95 %, by a deviation and its degrees of freedom.
+
+    >>> f"{least_difference(0.001, 4):.4f}"
+    '0.0039'
+    """
+    from scipy.stats import t
+
+    return float(t.ppf((1 + LEVEL) / 2, freedom)) * deviation * sqrt(2) if freedom else 0.0

@@ -1,0 +1,41 @@
+"""`python -m cnnsearch.evaluate RUN`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from cnnsearch.terminal import exit_status
+
+
+def main() -> int:
+    """Hold a run's finals and print the table; give the exit status."""
+    options = _options()
+    folder: Path = options.pop("run")
+    from cnnsearch.evaluate import evaluate
+    from cnnsearch.evaluate.table import show
+    from cnnsearch.report import write_report
+
+    def story() -> None:
+        show(evaluate(folder, finals={name: value for name, value in options.items() if value is not None}))
+        write_report(folder)
+
+    return exit_status(story)
+
+
+def _options() -> dict[str, Any]:
+    parser = argparse.ArgumentParser(
+        prog="python -m cnnsearch.evaluate",
+        description="Train the best few of a run again, name the winner, and read the test images once.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as runs/mnist-1a2b3c")
+    parser.add_argument("--candidates", type=int, metavar="N", help="how many of the best are trained again")
+    parser.add_argument("--finalists", type=int, metavar="N", help="how many of these are trained with more seeds")
+    parser.add_argument("--seeds", type=int, metavar="N", help="trainings of each finalist")
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
+    return vars(parser.parse_args())
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, "")  # modules of one's own are found where the command is given
+    sys.exit(main())

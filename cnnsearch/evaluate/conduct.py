@@ -1,0 +1,108 @@
+"""How do the finals run, from the search's result to the winner's files?"""
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from cnnsearch import history
+from cnnsearch.datasets import data_root
+from cnnsearch.devices import slots
+from cnnsearch.errors import RunError
+from cnnsearch.evaluate.entrants import field, simple_names
+from cnnsearch.evaluate.publish import publish
+from cnnsearch.evaluate.training import Trainings, bar_of_trainings
+from cnnsearch.events import FinalsOpened
+from cnnsearch.files import write_whole
+from cnnsearch.history import PLAN, Run
+from cnnsearch.imports import import_kinds
+from cnnsearch.own.again import found_again
+from cnnsearch.plan import Plan, finals_of, imports_of
+from cnnsearch.record import Record, own
+from cnnsearch.terminal import Bar
+from cnnsearch.verdict import to_judge, verdict
+from cnnsearch.versions import versions
+
+
+def evaluate(folder: Path, *, finals: dict[str, Any] | None = None, quiet: bool = False) -> Run:
+    """Hold the finals of a run, or go on with them where an earlier call was cut; return the run.
+
+    `finals` are fields of the plan's `finals` that take the place of the run's own. Raises RunError where no trial is
+    complete, none of the finals' trainings is, or the study is running; DataError where the data cannot be had.
+    """
+    stored = history.plan_of(folder)
+    usual = stored.get("finals") or finals_of({**stored, "dataset": _dataset_of(stored, folder)})
+    plan = plan_of_run(folder, finals={**usual, **(finals or {})})
+    with own(folder) as record:
+        if not history.read(folder).ranked:
+            raise RunError(f"{folder}: no trial is complete, so nobody can enter the finals; search longer")
+        write_whole(folder / PLAN, json.dumps({**stored, "finals": plan.stored()["finals"]}, indent=2) + "\n")
+        hold(plan, folder, record, quiet=quiet)
+    run = history.read(folder)
+    if verdict(run) is None:
+        reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in run.retrained if each.reason)
+        raise RunError(f"{folder}: the finals have no winner ({reasons}); mend that and give the same command again")
+    return run
+
+
+def plan_of_run(folder: Path, **given: Any) -> Plan:  # noqa: ANN401 (fields of a plan)
+    """Read the plan of a run that lies where it lies now, and import its kinds of blocks; `given` take its place."""
+    stored, place = history.plan_of(folder), folder.resolve()
+    import_kinds(imports_of(stored))
+    here = {"dataset": _dataset_of(stored, folder), "runs": str(place.parent), "name": place.name}
+    return Plan.model_validate({**stored, **given, **here})
+
+
+def _dataset_of(stored: dict[str, Any], folder: Path) -> str:
+    return found_again(stored, folder, data_root(stored.get("data_root")))
+
+
+def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> None:
+    """Hold the finals of a run that the caller owns; nothing is done where they are over, or nobody can enter.
+
+    The winner is published in any case: the search has written the summary anew.
+    """
+    run = history.read(folder)
+    entering = field(plan, run)
+    if not entering.candidates:
+        return
+    with bar_of_trainings("finals", quiet=quiet) as bar:
+        trainings = Trainings(entering, run, plan.seed, record, bar)
+        if not (trainings.are_over and _is_judged(plan, run)):
+            record.append(FinalsOpened(host=socket.gethostname(), pid=os.getpid(), versions=versions()))
+            trainings.run_in_workers(plan)
+            _judge(plan, folder, record, bar)
+    run = history.read(folder)
+    if found := verdict(run):
+        publish(run, found.winner)
+
+
+def _is_judged(plan: Plan, run: Run) -> bool:
+    """Say whether the test images were read for all that they are to be read for."""
+    found, tested = verdict(run), {tested.sha256 for tested in run.tested}
+    known = {training.entrant for training in run.retrained}
+    return found is None or (
+        known >= set(simple_names(plan)) and all(training.sha256 in tested for training in to_judge(found))
+    )
+
+
+def _judge(plan: Plan, folder: Path, record: Record, bar: Bar) -> None:
+    """Fit the baselines that are no networks, then read the test images."""
+    # Only now is torch needed in this process.
+    import torch
+
+    from cnnsearch.data import load
+    from cnnsearch.evaluate.opening import judge, record_simple
+
+    bar.doing("the baselines that are no networks")
+    root, device = data_root(plan.data_root), slots(plan.executor.workers, plan.executor.device)[0]
+    data = load(plan.facts.key, root, torch.device(device))
+    for fitted in record_simple(plan, history.read(folder), data, record):
+        bar.say(f"{fitted.entrant}: {fitted.accuracies[-1]:.2%} of the validation images")
+    run = history.read(folder)
+    if found := verdict(run):
+        bar.doing("reading the test images")
+        count = judge(run, to_judge(found), data, root, record)
+        if count:
+            bar.say(f"the test images were read for {count} trained models")

@@ -1,0 +1,169 @@
+"""Who takes part in the finals, and what is still to be trained?
+
+First the best of the search and the baselines are trained once, with a fresh seed; then the best of those of the search
+with more seeds. What follows is decided by what is done alone, so finals that were cut go on as if they had not been.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from cnnsearch import history
+from cnnsearch.baselines import gentle, handmade, lenet5
+from cnnsearch.certainty import surely
+from cnnsearch.errors import RunError
+from cnnsearch.events import Retrained
+from cnnsearch.history import PLAN, Run, Trial
+from cnnsearch.network import Network
+from cnnsearch.objectives import Aim
+from cnnsearch.parts import Finals
+from cnnsearch.plan import Plan
+from cnnsearch.ranking import Standing, rank
+from cnnsearch.recipe import Recipe
+from cnnsearch.shapes import Shape
+from cnnsearch.verdict import name_of
+
+RANDOM_SEARCH = "random search"
+MAJORITY = "majority class"
+LOGISTIC = "logistic regression"
+
+Key = tuple[str, int]
+"""An entrant's name, and which of its seeds."""
+
+
+class Entrant(NamedTuple):
+    """A network that is trained in the finals, and how."""
+
+    name: str
+    network: Network
+    recipe: Recipe
+    costs: tuple[float, ...] = ()
+    """Of one from the search: what the plan wants to be small."""
+    seconds: float | None = None
+    """How long one training may take; None for any time."""
+
+
+class Training(NamedTuple):
+    """One training of an entrant."""
+
+    entrant: Entrant
+    seed: int
+    """From 0."""
+
+    @property
+    def key(self) -> Key:
+        """Name the training."""
+        return self.entrant.name, self.seed
+
+
+class Field(NamedTuple):
+    """All who take part."""
+
+    finals: Finals
+    candidates: tuple[Entrant, ...]
+    """The best of the search, best first."""
+    baselines: tuple[Entrant, ...]
+    aim: Aim = Aim()
+
+    @property
+    def most_trainings(self) -> int:
+        """How many trainings there will be."""
+        more = min(self.finals.finalists, len(self.candidates)) * (self.finals.seeds - 1)
+        return len(self.candidates) + len(self.baselines) + more
+
+
+def field(plan: Plan, run: Run) -> Field:
+    """Say who takes part, from the search's result; nobody where the search has none."""
+    assert plan.finals
+    best = run.distinct[: plan.finals.candidates]
+    candidates = tuple(_candidate(trial, plan) for trial in best)
+    baselines = tuple(_baselines(plan, candidates[0])) if candidates else ()
+    return Field(plan.finals, candidates, baselines, plan.aim)
+
+
+def random_twin(plan: Plan, trials: int | None = None) -> Plan:
+    """Make the same study with uniform draws, in a run beside it; with as many trials as the study came to."""
+    budget = {**plan.budget.model_dump(), "trials": trials or plan.budget.trials, "until_flat": False}
+    given = {"sampler": {**plan.sampler.model_dump(), "kind": "random"}, "name": f"{plan.run_name}-random"}
+    return Plan.model_validate({**plan.model_dump(mode="json"), **given, "budget": budget, "finals": None})
+
+
+def simple_names(plan: Plan) -> tuple[str, ...]:
+    """Name the baselines that are no networks; they are fitted when all else is trained."""
+    assert plan.finals
+    names = {"majority": MAJORITY, "logistic": LOGISTIC}
+    return tuple(names[asked] for asked in plan.finals.baselines if asked in names)
+
+
+def to_train(field: Field, done: Mapping[Key, Retrained]) -> list[Training]:
+    """Give what may be trained by what is done, the most urgent first."""
+    first = [Training(entrant, 0) for entrant in field.candidates]
+    more = [Training(entrant, seed) for seed in range(1, field.finals.seeds) for entrant in finalists(field, done)]
+    baselines = [Training(entrant, 0) for entrant in field.baselines]
+    return [training for training in chain(first, more, baselines) if training.key not in done]
+
+
+def finalists(field: Field, done: Mapping[Key, Retrained]) -> Sequence[Entrant]:
+    """Give the best candidates by their first training, once all have had theirs.
+
+    Where the plan has a floor they are the cheapest that meet it, and more follow until one meets it surely: by the
+    lower end of the interval over its seeds.
+    """
+    if any((entrant.name, 0) not in done for entrant in field.candidates):
+        return ()
+    trained = [entrant for entrant in field.candidates if done[entrant.name, 0].state == "complete"]
+    ranked = sorted(trained, key=lambda entrant: _place(field, entrant, score_of(done[entrant.name, 0])))
+    chosen = field.finals.finalists
+    while chosen < len(ranked) and _nobody_is_sure(field, ranked[:chosen], done):
+        chosen += 1
+    return ranked[:chosen]
+
+
+def _place(field: Field, entrant: Entrant, score: float) -> tuple[float, ...]:
+    return *rank(Standing(score, entrant.costs), field.aim.floor), entrant.network.cost.parameters
+
+
+def _nobody_is_sure(field: Field, chosen: Sequence[Entrant], done: Mapping[Key, Retrained]) -> bool:
+    """Say whether all of the chosen have had their seeds, and none surely meets the floor."""
+    keys = {entrant: [(entrant.name, seed) for seed in range(field.finals.seeds)] for entrant in chosen}
+    if field.aim.floor is None or any(key not in done for own in keys.values() for key in own):
+        return False
+    scores = [[score_of(done[key]) for key in own if done[key].state == "complete"] for own in keys.values()]
+    return not any(surely(own) >= field.aim.floor for own in scores)
+
+
+def score_of(training: Retrained) -> float:
+    """Give a complete training's accuracy on the validation images, at its end."""
+    return training.accuracies[-1]
+
+
+def _candidate(trial: Trial, plan: Plan) -> Entrant:
+    assert plan.finals
+    costs = plan.aim.standing(0.0, trial, trial.latency).costs
+    recipe, limit = plan.finals.recipe(trial.recipe), plan.budget.trial_seconds
+    longer = max(1.0, sum(recipe.passes) / sum(trial.recipe.passes))
+    return Entrant(name_of(trial.number), trial.network, recipe, costs, limit and limit * longer)
+
+
+def _finished_twin(plan: Plan) -> Run:
+    """Read the study with uniform draws; raise RunError where it is not over: it shall have the same budget."""
+    folder = random_twin(plan).folder
+    if not (folder / PLAN).exists() or (run := history.read(folder)).state in {"running", "interrupted", "failed"}:
+        law = "random search is to take part in the finals, but its study is not over"
+        raise RunError(f"{folder}: {law}; the command of the study itself, with this baseline, makes it")
+    return run
+
+
+def _baselines(plan: Plan, best: Entrant) -> list[Entrant]:
+    """Make the baselines that are networks; they are trained as the best candidate is."""
+    assert plan.finals
+    shape, classes, asked = Shape(*plan.facts.shape), len(plan.facts.classes), plan.finals.baselines
+    made: list[Entrant] = []
+    if "lenet5" in asked and (lenet := lenet5(shape, classes)):
+        made.append(best._replace(name="LeNet-5", network=lenet, recipe=gentle(best.recipe), costs=()))
+    if "handmade" in asked:
+        made.append(best._replace(name="hand-made network", network=handmade(shape, classes), costs=()))
+    if "random-search" in asked:
+        twin = _finished_twin(plan)
+        made += [_candidate(trial, plan)._replace(name=RANDOM_SEARCH) for trial in twin.ranked[:1]]
+    return made

@@ -1,0 +1,108 @@
+"""How are the test images read once, for weights that were named before?
+
+The only place that reads them. What they will be read for is on the disk before they are: a record without it knows
+that nobody has looked.
+"""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# (torch's own annotations have holes)
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from cnnsearch import weights
+from cnnsearch.data import DataSet, Split, load_test
+from cnnsearch.evaluate import simple
+from cnnsearch.evaluate.entrants import simple_names
+from cnnsearch.evaluate.simple import Classify
+from cnnsearch.events import Retrained, Tested, TestOpened
+from cnnsearch.history import Run
+from cnnsearch.plan import Plan
+from cnnsearch.record import Record
+
+BATCH = 250
+
+
+class Judged(NamedTuple):
+    """Something that is to read the test images."""
+
+    entrant: str
+    seed: int
+    sha256: str
+    classifier: Callable[[], Classify]
+    """Loads it."""
+
+    @property
+    def label(self) -> str:
+        """Name it in the record."""
+        return f"{self.entrant}, seed {self.seed}"
+
+
+def record_simple(plan: Plan, run: Run, data: DataSet, record: Record) -> Iterator[Retrained]:
+    """Fit the baselines that are no networks and note how they read the validation images."""
+    known = {training.entrant for training in run.retrained}
+    for name in simple_names(plan):
+        if name in known:
+            continue
+        classify, learned = simple.fit(name, data)
+        accuracy = 1 - len(_wrong(classify, data.validation)) / len(data.validation.labels_N)
+        fitted = Retrained(
+            entrant=name,
+            seed=0,
+            state="complete",
+            parameters=learned,
+            macs=learned,
+            accuracies=(accuracy,),
+            sha256=simple.identity(name, data.sha256),
+        )
+        record.append(fitted)
+        yield fitted
+
+
+def judge(run: Run, named: Iterable[Retrained], data: DataSet, root: Path, record: Record) -> int:
+    """Read the test images for the named trainings that they were not read for yet; say for how many.
+
+    Raises RunError for weights that are damaged, DataError where the test images cannot be had.
+    """
+    known = {tested.sha256 for tested in run.tested}
+    new = [_judged(run.folder, training, data) for training in named if training.sha256 not in known]
+    if not new:
+        return 0
+    wanted = {judged.label: judged.sha256 for judged in new}
+    announced = run.openings[-1].weights if run.openings else {}
+    if not wanted.items() <= announced.items():  # else it was said before a crash that came before the result
+        record.append(TestOpened(weights=wanted))
+    test = load_test(data.key, root, data.train.labels_N.device)
+    for judged in new:
+        wrong = _wrong(judged.classifier(), test)
+        record.append(
+            Tested(
+                entrant=judged.entrant, seed=judged.seed, sha256=judged.sha256, images=len(test.labels_N), wrong=wrong
+            )
+        )
+    return len(new)
+
+
+def _judged(folder: Path, training: Retrained, data: DataSet) -> Judged:
+    def fitted() -> Classify:
+        return simple.fit(training.entrant, data)[0]
+
+    def loaded() -> Classify:
+        module = weights.load(folder / training.weights).to(data.train.labels_N.device)
+        return lambda images_NCHW: module(images_NCHW.float() / 255).argmax(dim=1)
+
+    return Judged(training.entrant, training.seed, training.sha256, loaded if training.weights else fitted)
+
+
+def _wrong(classify: Classify, split: Split) -> tuple[int, ...]:
+    """Give the places of the images that are taken for another class."""
+    wrong: list[int] = []
+    with torch.inference_mode():
+        for start in range(0, len(split.labels_N), BATCH):
+            images_NCHW, labels_N = (part[start : start + BATCH] for part in split)
+            misses_N = classify(images_NCHW).to(labels_N) != labels_N
+            wrong += [start + place for place in misses_N.nonzero().flatten().tolist()]
+    return tuple(wrong)

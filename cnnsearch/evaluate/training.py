@@ -1,0 +1,240 @@
+"""How are the entrants of the finals trained? As in the search, by an executor, but nothing is stopped."""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.progress import TimeElapsedColumn
+
+from cnnsearch.datasets import data_root
+from cnnsearch.devices import slots
+from cnnsearch.download import prepare
+from cnnsearch.errors import DiskFullError
+from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, score_of, to_train
+from cnnsearch.events import Retrained
+from cnnsearch.executors.executor import Executor, Setup
+from cnnsearch.executors.local import LocalExecutor
+from cnnsearch.files import make_folder, remove_drafts
+from cnnsearch.history import Run
+from cnnsearch.messages import CHECKPOINT, Died, Done, Epoch, Event, Failed, Job, checkpoint_of
+from cnnsearch.network import Network
+from cnnsearch.plan import Plan
+from cnnsearch.record import Record
+from cnnsearch.seeds import seed_of
+from cnnsearch.terminal import Bar
+
+Role = Literal["entrant", "variant"]
+FOLDER = "finals"
+PATIENCE = 0.5  # seconds between looks at what is to be done
+MOST_DEATHS = 3
+
+
+def bar_of_trainings(task: str, *, quiet: bool = False) -> Bar:
+    """Make a bar for trainings, with the time that passed."""
+    return Bar(task, TimeElapsedColumn(), quiet=quiet)
+
+
+@dataclass
+class _Live:
+    """A training under way."""
+
+    training: Training
+    deaths: int = 0
+    since: float = field(default_factory=time.monotonic)
+    accuracies: list[float] = field(default_factory=list[float])
+
+
+class Trainings:
+    """Trains all of a field that is not trained yet; of variants of the winner no weights are kept."""
+
+    def __init__(self, field: Field, run: Run, seed: int, record: Record, bar: Bar, role: Role = "entrant") -> None:
+        self._field, self._folder, self._seed = field, run.folder, seed
+        self._role: Role = role
+        self._record, self._bar = record, bar
+        self._live: dict[int, _Live] = {}
+        self._waiting: list[_Live] = []
+        self._numbers = count()
+        self.done = done_of(field, run.folder, run.retrained if role == "entrant" else run.varied)
+
+    @property
+    def are_over(self) -> bool:
+        """Whether nothing is left to train."""
+        return not to_train(self._field, self.done)
+
+    def run_in_workers(self, plan: Plan) -> None:
+        """Train until nothing is left, by workers as the plan says; none is started where nothing is."""
+        if self.are_over:
+            return
+        root, devices = data_root(plan.data_root), slots(plan.executor.workers, plan.executor.device)
+        prepare(plan.facts.key, root)
+        setup = Setup(plan.facts.key, root, plan.imports)
+        with LocalExecutor(devices, setup, self._folder / "log") as executor:
+            self.run(executor)
+
+    def run(self, executor: Executor) -> None:
+        """Train until nothing is left; every result is in the record when it is counted."""
+        make_folder(self._folder / FOLDER)
+        self._tidy()
+        self._count()
+        while self._feed(executor) or self._live:
+            event = executor.events(timeout=PATIENCE)
+            if event:
+                self._hear(event)
+
+    def _tidy(self) -> None:
+        """Remove what earlier calls that were killed left behind, but for where those go on that still take part."""
+        remove_drafts(self._folder / FOLDER)
+        kept = {checkpoint_of(self._folder / weights_of(each.key)) for each in to_train(self._field, self.done)}
+        for checkpoint in (self._folder / FOLDER).glob(f"*{CHECKPOINT}"):
+            if checkpoint not in kept:
+                checkpoint.unlink()
+
+    def _feed(self, executor: Executor) -> bool:
+        """Fill the free slots; say whether there was anything to give."""
+        fed = False
+        while executor.free and (live := self._next()):
+            number = next(self._numbers)
+            self._live[number] = live
+            executor.submit(self._job(number, live.training))
+            fed = True
+        return fed
+
+    def _next(self) -> _Live | None:
+        if self._waiting:
+            return self._waiting.pop(0)
+        begun = {live.training.key for live in self._live.values()}
+        left = (training for training in to_train(self._field, self.done) if training.key not in begun)
+        training = next(left, None)
+        return _Live(training) if training else None
+
+    def _job(self, number: int, training: Training) -> Job:
+        name, seed = training.key
+        return Job(
+            trial=number,
+            network=training.entrant.network,
+            recipe=training.entrant.recipe,
+            seed=seed_of(self._seed, name, f"final {seed}"),
+            weights=str(self._folder / weights_of(training.key)),
+            seconds=training.entrant.seconds,
+        )
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Epoch):
+            live = self._live[event.trial]
+            live.accuracies = [*live.accuracies[: event.epoch - 1], event.validation_accuracy]
+            epochs = live.training.entrant.recipe.epochs
+            self._bar.doing(f"{_title(live.training)}: epoch {event.epoch}/{epochs} {event.validation_accuracy:.2%}")
+        elif isinstance(event, Done):
+            self._finish(self._live.pop(event.trial))
+        elif isinstance(event, Failed):
+            live = self._live.pop(event.trial)
+            if event.reason == "disk full":
+                raise DiskFullError(event.message)
+            if event.shared:
+                self._waiting.append(live)
+            else:
+                self._finish(live, f"{event.reason}: {event.message}")
+        elif isinstance(event, Died):
+            self._bury(event)
+
+    def _bury(self, died: Died) -> None:
+        self._bar.say(died.message)
+        if died.trial is None:
+            return
+        live = self._live.pop(died.trial)
+        live.deaths += 1
+        if live.deaths < MOST_DEATHS:
+            self._waiting.append(live)
+        else:
+            self._finish(live, f"worker died: {live.deaths} workers did, the last one so: {died.message}")
+
+    def _finish(self, live: _Live, reason: str = "") -> None:
+        entrant, seed = live.training
+        kept = "" if reason else self._kept(weights_of(live.training.key))
+        cost = entrant.network.cost
+        over = Retrained(
+            role=self._role,
+            entrant=entrant.name,
+            seed=seed,
+            state="failed" if reason else "complete",
+            reason=reason,
+            network=_plain(entrant.network),
+            recipe=entrant.recipe,
+            parameters=cost.parameters,
+            macs=cost.macs,
+            accuracies=tuple(live.accuracies),
+            seconds=time.monotonic() - live.since,
+            weights=kept,
+            sha256=_sha256(self._folder / kept) if kept else "",
+        )
+        self._record.append(over)
+        checkpoint_of(self._folder / weights_of(live.training.key)).unlink(missing_ok=True)
+        self.done[live.training.key] = over
+        self._count()
+        told = reason or f"{score_of(over):.2%} of the validation images"
+        self._bar.say(f"[{len(self.done)}/{self._total}] {_title(live.training)}: {told}")
+
+    def _kept(self, weights: str) -> str:
+        if self._role == "entrant":
+            return weights
+        (self._folder / weights).unlink()
+        return ""
+
+    @property
+    def _total(self) -> int:
+        return max(self._field.most_trainings, len(self.done) + len(self._live))  # with a floor more may follow
+
+    def _count(self) -> None:
+        self._bar.counted(len(self.done), total=self._total)
+
+
+def done_of(field: Field, folder: Path, over: Iterable[Retrained]) -> dict[Key, Retrained]:
+    """Give the trainings of a field that are over and still hold: same network and recipe, weights unharmed if kept.
+
+    What a program's bug, a dying worker or the clock ended is tried again by the next call: it may be mended by then.
+    """
+    entrants = {entrant.name: entrant for entrant in (*field.candidates, *field.baselines)}
+    return {
+        (training.entrant, training.seed): training
+        for training in over
+        if training.entrant in entrants
+        and _is_of(training, entrants[training.entrant])
+        and not training.reason.startswith(("bug", "worker died", "timeout"))
+        and _is_whole(folder, training)
+    }
+
+
+def _is_of(training: Retrained, entrant: Entrant) -> bool:
+    return training.recipe == entrant.recipe and training.network == _plain(entrant.network)
+
+
+def _plain(network: Network) -> dict[str, Any]:
+    return network.model_dump(mode="json", exclude_defaults=True)
+
+
+def weights_of(key: Key) -> str:
+    """Name the file of a training's weights, within the run's folder.
+
+    >>> weights_of(("trial 12", 0))
+    'finals/trial-12-seed-0.safetensors'
+    """
+    name, seed = key
+    return f"{FOLDER}/{re.sub('[^a-z0-9]+', '-', name.lower())}-seed-{seed}.safetensors"
+
+
+def _is_whole(folder: Path, training: Retrained) -> bool:
+    path = folder / training.weights
+    return not training.weights or (path.is_file() and _sha256(path) == training.sha256)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _title(training: Training) -> str:
+    return f"{training.entrant.name}, seed {training.seed} ({training.entrant.network})"

@@ -1,0 +1,58 @@
+"""`python -m cnnsearch.explain RUN`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from cnnsearch.terminal import console, exit_status
+
+if TYPE_CHECKING:
+    from cnnsearch.ablation import Ablation
+
+
+def main() -> int:
+    """Train the winner's variants and print their differences; give the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m cnnsearch.explain",
+        description="Take away, halve and double each block of a run's winner, train again, and show the differences.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose finals are over")
+    parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each variant (default: 1)")
+    options = parser.parse_args()
+    if options.seeds < 1:
+        parser.error(f"--seeds: at least 1, not {options.seeds}")
+    from cnnsearch.explain.conduct import explain
+    from cnnsearch.report import write_report
+
+    def story() -> None:
+        found = explain(options.run, options.seeds)
+        page = write_report(options.run)
+        _show(found, page)
+
+    return exit_status(story)
+
+
+def _show(found: "Ablation | None", page: Path) -> None:
+    from cnnsearch.report.ablated import COLUMNS, cells, sentences, title
+
+    screen = console(120)
+    if found is None:
+        screen.print("No block of the winner can be taken away, halved or doubled: none of that fits.")
+        return
+    table = Table(title=title(found))
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name == "variant" else "right")
+    for each in found.differences:
+        table.add_row(*cells(each))
+    screen.print(table)
+    for sentence in sentences(found):
+        screen.print(sentence, markup=False)
+    screen.print(f"{page} shows it too, and what each choice did over all trials.", markup=False)
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, "")  # modules of one's own are found where the command is given
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""How are the winner's variants trained?"""
+
+from pathlib import Path
+
+from cnnsearch import history
+from cnnsearch.ablation import Ablation, ablation
+from cnnsearch.errors import RunError
+from cnnsearch.evaluate.conduct import plan_of_run
+from cnnsearch.evaluate.entrants import Entrant, Field
+from cnnsearch.evaluate.training import Trainings, bar_of_trainings
+from cnnsearch.explain.variants import variants
+from cnnsearch.history import Run
+from cnnsearch.network import Network
+from cnnsearch.parts import Finals
+from cnnsearch.record import own
+from cnnsearch.verdict import Row, verdict
+
+
+def explain(folder: Path, seeds: int = 1, *, quiet: bool = False) -> Ablation | None:
+    """Train what is not trained yet of the winner's variants, and give the winner beside them; None where none fits.
+
+    The recipe is that of the finals. Raises RunError where a run has no finals with two seeds or more: without a spread
+    no difference means anything.
+    """
+    plan = plan_of_run(folder)
+    with own(folder) as record, bar_of_trainings("variants", quiet=quiet) as bar:
+        run = history.read(folder)
+        winner = _winner(run)
+        taking_part = _field(winner, seeds)
+        trainings = Trainings(taking_part, run, plan.seed, record, bar, role="variant")
+        trainings.run_in_workers(plan)
+    return ablation(history.read(folder))
+
+
+def _winner(run: Run) -> Row:
+    found = verdict(run)
+    if found is None or len(found.winner.scores) < 2:  # noqa: PLR2004 (one seed has no spread)
+        law = "its finals have no winner with two seeds or more, so nobody knows which differences mean something"
+        raise RunError(f"{run.folder}: {law}; python -m cnnsearch.evaluate {run.folder} holds them")
+    return found.winner
+
+
+def _field(winner: Row, seeds: int) -> Field:
+    network, recipe = Network.model_validate(winner.network), winner.trainings[0].recipe
+    assert recipe
+    others = tuple(
+        Entrant(f"{winner.entrant} {variant.name}", variant.network, recipe) for variant in variants(network)
+    )
+    return Field(Finals(finalists=100, seeds=seeds), others, ())

@@ -1,0 +1,69 @@
+"""Which trained network is exported, and what does its run say about it?"""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from cnnsearch import weights
+from cnnsearch.errors import RunError
+from cnnsearch.history import PLAN, Run, read
+from cnnsearch.network import Network
+from cnnsearch.verdict import WINNER, Verdict, verdict
+from cnnsearch.weights import Classifier
+
+NETWORK = "network.json"
+Role = Literal["winner", "best", "given"]
+_PLACES: tuple[tuple[Role, str], ...] = (("winner", WINNER), ("best", "best"), ("given", "."))
+
+
+class Source(NamedTuple):
+    """A trained network and where it comes from."""
+
+    folder: Path
+    """The folder that was named: a run's, or one that holds nothing but the two files."""
+    files: Path
+    """Where network.json and weights.safetensors lie."""
+    role: Role
+    """The winner was trained again and tested, the search's best neither; of a given one nothing is known."""
+    classifier: Classifier
+    run: Run | None
+    verdict: Verdict | None
+    """What the finals say, where it is their winner that is exported."""
+
+
+def find(folder: Path) -> Source:
+    """Find the network to export; raise RunError where there is none, or its two files do not belong together."""
+    role, files = _place(folder)
+    classifier = weights.load(files)
+    if _network(files / NETWORK).fingerprint != classifier.network.fingerprint:
+        law = f"{files / NETWORK} describes another network than {weights.FILE_NAME} beside it holds"
+        raise RunError(f"{law} ({classifier.network}); take both from one training")
+    run = read(folder) if (folder / PLAN).is_file() else None
+    result = verdict(run) if run and role == "winner" else None
+    if result:
+        refuse_others(files / weights.FILE_NAME, result)
+    return Source(folder, files, role, classifier, run, result)
+
+
+def refuse_others(file: Path, result: Verdict) -> None:
+    """Raise RunError where a file does not hold the weights that the record calls the winner's."""
+    expected, found = result.winner.trainings[result.winner.best].sha256, sha256(file.read_bytes()).hexdigest()
+    if found != expected:
+        law = f"{file}: sha256 {found[:12]}... is not the {expected[:12]}... of the winner in the run's record"
+        raise RunError(f"{law}; `python -m cnnsearch.evaluate RUN` writes the winner's again")
+
+
+def _place(folder: Path) -> tuple[Role, Path]:
+    for role, name in _PLACES:
+        files = folder / name
+        if (files / NETWORK).is_file() and (files / weights.FILE_NAME).is_file():
+            return role, files
+    law = f"{folder}: no {NETWORK} with {weights.FILE_NAME} in winner/, in best/ or in itself"
+    raise RunError(f"{law}; give the folder of a run that has a result, such as runs/NAME")
+
+
+def _network(path: Path) -> Network:
+    try:
+        return Network.model_validate_json(path.read_bytes())
+    except ValueError as error:
+        raise RunError(f"{path}: no network: {error}") from None

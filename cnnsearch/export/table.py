@@ -1,0 +1,121 @@
+"""What did an export make? `table.json`: fields are added, never renamed. And the same as a table to look at.
+
+network, role (winner, best or given), dataset, validation_images, validation_accuracy (the network's own, from 0 to
+1), made [{format, files, bytes, verdict, and what was found as in cnnsearch/export/check.py}], missing {file: why},
+processor (the one latencies were measured on), versions.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+from rich.table import Table as RichTable
+
+from cnnsearch.export.check import Found
+from cnnsearch.export.source import Role
+
+Verdict = Literal["equal", "better", "worse"]
+HEADS = ("format", "file", "bytes", "right on validation", "largest difference", "changed", "one image, one thread")
+
+
+class Row(BaseModel):
+    """One format, made and checked."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: str
+    files: tuple[str, ...]
+    bytes: int
+    verdict: Verdict
+    """Whether it reads as many validation images right as the network."""
+    found: Found
+
+
+class Table(BaseModel):
+    """All formats."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    network: str
+    role: Role
+    dataset: str
+    validation_images: int
+    validation_accuracy: float
+    made: tuple[Row, ...]
+    missing: dict[str, str]
+    processor: str
+    versions: dict[str, str]
+
+
+_ROLES: dict[Role, str] = {
+    "winner": "The winner",
+    "best": "The search's best, not yet trained again nor tested",
+    "given": "A network without a run",
+}
+
+
+def of_whom(table: Table) -> str:
+    """Say what kind of network it is."""
+    return _ROLES[table.role]
+
+
+def verdict_of(found: Found) -> Verdict:
+    """Judge by the images read right: a file that loses as many as it gains is equal."""
+    if found.lost == found.gained:
+        return "equal"
+    return "worse" if found.lost > found.gained else "better"
+
+
+def in_words(row: Row, images: int) -> str:
+    """Say what became of the decisions."""
+    found = row.found
+    if not found.changed:
+        return f"{row.format} gives each of {images:,} validation images the class that the network gives."
+    than = "as good as" if row.verdict == "equal" else f"{row.verdict} than"
+    lost = f"{found.lost} of them the network reads right and it wrong, {found.gained} the other way round"
+    return f"{row.format} is {than} the network: {found.changed} of {images:,} images get another class; {lost}."
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """Write a row under HEADS."""
+    found = row.found
+    return (
+        row.format,
+        ", ".join(row.files),
+        f"{row.bytes:,}",
+        percent(found.validation_accuracy),
+        f"{found.largest_difference:.1e}",
+        str(found.changed),
+        duration(found.latency_seconds),
+    )
+
+
+def percent(fraction: float) -> str:
+    """Write a share as people read it.
+
+    >>> percent(0.9938)
+    '99.38 %'
+    """
+    return f"{fraction * 100:.2f} %"
+
+
+def duration(seconds: Sequence[float]) -> str:
+    """Write a median with its interval.
+
+    >>> duration((0.000123, 0.000121, 0.00013))
+    '0.123 ms (0.121 to 0.130)'
+    """
+    median, low, high = (f"{value * 1000:.3f}" for value in seconds)
+    return f"{median} ms ({low} to {high})"
+
+
+def on_screen(table: Table) -> RichTable:
+    """Draw it for a terminal."""
+    drawn = RichTable(*HEADS)
+    for row in table.made:
+        drawn.add_row(*cells(row))
+    return drawn
+
+
+def in_markdown(table: Table) -> str:
+    """Draw it for a page."""
+    rows = [HEADS, ("---",) * len(HEADS), *(cells(row) for row in table.made)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

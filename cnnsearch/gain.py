@@ -1,0 +1,78 @@
+"""Is the budget enough? What more trials may be expected to add to the best score, beside the noise of one training.
+
+What the last doubling added is known on average: the best score less the expected best of a random half. Where the tail
+falls off exponentially the next doubling adds as much, and m more after n draws a share of ln((n + m) / n) / ln 2;
+where scores have an upper end, which accuracies do, it adds less, so this is rather too much than too little. Spacings
+of an exponential tail are independent (Renyi 1953), which gives the upper end (a sum of them taken for chi-squared,
+Satterthwaite 1946). Only trials that came to their end tell; those that were stopped count as draws all the same.
+examples/benchmarks/README.md has what was expected beside what came, and what was tried instead.
+"""
+
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+# (scipy has no stubs)
+
+from collections.abc import Sequence
+from math import comb, log, sqrt
+from typing import NamedTuple
+
+from cnnsearch.history import Run
+from cnnsearch.noise import noise_of
+
+LEAST_FREEDOM = 3  # of the noise over seeds: two trainings that happen to read the same tell nothing
+LEAST_COMPLETE = 4  # scores: with fewer a half says nothing
+
+
+class Gain(NamedTuple):
+    """What more trials may add to the best accuracy, in fractions from 0 to 1."""
+
+    trials: int
+    expected: float
+    at_most: float
+    """The upper end of the one-sided 95 % interval."""
+    noise: float | None
+    """The standard deviation of one training: over seeds, or over the validation images where no network had two."""
+    of_seeds: bool
+
+    @property
+    def is_flat(self) -> bool:
+        """Say whether no more than noise is expected."""
+        return self.noise is not None and self.expected <= self.noise
+
+
+def expected_gain(run: Run, trials: int = 50) -> Gain | None:
+    """Give what so many more trials may add; None with fewer than four complete ones, or where costs count too."""
+    scores = [trial.score or 0 for trial in run.ranked]
+    if len(scores) < LEAST_COMPLETE or run.aim.costs:
+        return None
+    expected, at_most = rise(scores, run.count("complete", "stopped", "failed"), trials)
+    left = 1 - max(scores)
+    return Gain(trials, min(expected, left), min(at_most, left), *_noise(run, max(scores)))
+
+
+def rise(scores: Sequence[float], draws: int, more: int) -> tuple[float, float]:
+    """Give how far the best of so many draws may rise with more of them: the expected rise, and its upper end at 95 %.
+
+    `scores` are those of the draws that came to an end, at least two.
+
+    >>> expected, at_most = rise([0.99, 0.98, 0.97, 0.95, 0.9], draws=50, more=50)
+    >>> f"{expected:.4f} {at_most:.4f}"
+    '0.0097 0.0749'
+    """
+    from scipy.stats import chi2
+
+    best, half = sorted(scores, reverse=True), len(scores) // 2
+    # By place how probably none of the so many best is in a random half.
+    outside = [comb(len(best) - place, half) / comb(len(best), half) for place in range(1, len(best) - half + 1)]
+    doubling = sum(share * (best[place - 1] - best[place]) for place, share in enumerate(outside, start=1))
+    units = [share / place for place, share in enumerate(outside, start=1)]
+    freedom = 2 * sum(units) ** 2 / sum(unit**2 for unit in units)
+    expected = doubling / sum(units) * log(1 + more / draws)
+    return expected, expected * freedom / float(chi2.ppf(0.05, freedom))
+
+
+def _noise(run: Run, best: float) -> tuple[float | None, bool]:
+    over_seeds = noise_of(run)
+    if over_seeds.freedom >= LEAST_FREEDOM and over_seeds.deviation:
+        return over_seeds.deviation, True
+    return sqrt(best * (1 - best) / run.validation_images) if run.validation_images else None, False

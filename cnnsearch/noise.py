@@ -1,0 +1,26 @@
+"""How far apart are two trainings of one network, by chance alone?"""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from cnnsearch.certainty import pooled_deviation
+from cnnsearch.history import Run
+from cnnsearch.verdict import verdict
+
+
+class Noise(NamedTuple):
+    """The standard deviation of an accuracy over seeds."""
+
+    deviation: float
+    freedom: int
+    """Degrees of freedom that it was measured with; 0 where no network was trained twice."""
+
+
+def noise_of(run: Run) -> Noise:
+    """Measure it, pooled over all networks with several seeds: finalists, and those that the search drew again."""
+    found = verdict(run)
+    finals = [row.scores for row in found.rows if row.trial] if found else []
+    drawn: dict[str, list[float]] = defaultdict(list)
+    for trial in run.ranked:
+        drawn[trial.fingerprint].append(trial.score or 0)
+    return Noise(*pooled_deviation([*finals, *drawn.values()]))

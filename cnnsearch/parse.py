@@ -1,0 +1,169 @@
+"""How does plain data with holes become a tree, and what is wrong in it?
+
+A mapping is a hole when it has one of the keys `choice`, `int`, `float` (with `log` and `step`). A list item
+`{repeat: N, block: ...}` stands for N items, each of which draws its own values.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NoReturn, cast
+
+from cnnsearch.errors import Fault, InvalidSpecError, brief, place
+from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, leaves
+from cnnsearch.text import Plain
+
+MOST_OPTIONS = 4_096
+MOST_REPEATS = 64
+MOST_NODES = 100_000  # of a tree: about 0.2 s
+MOST_NUMBER = 10**15  # in a range; up to here floats hold every integer
+HOLE_KEYS = frozenset({"choice", "int", "float", "log", "step"})
+
+
+def read(data: Plain, name: str = "") -> Node:
+    """Turn plain data with holes into a tree; raise InvalidSpecError where a hole is written wrongly."""
+    if (count := _weight(data)) > MOST_NODES:
+        law = f"repeats and ranges come to {count:,} values and options, more than {MOST_NODES:,}"
+        raise InvalidSpecError((Fault(_heaviest(data, name), f"{law}; repeat less, or choose among fewer"),))
+    reader = _Reader()
+    tree = reader.read(data, name)
+    if reader.faults:
+        raise InvalidSpecError(tuple(reader.faults))
+    return tree
+
+
+def _weight(data: Plain) -> int:
+    """Count about as many nodes as `data` will have, without making them: repeats and ranges are short to write."""
+    if isinstance(data, list | tuple):
+        return sum(map(_weight, cast("list[Plain]", data)))
+    if not isinstance(data, dict):
+        return 1
+    mapping = cast("dict[str, Plain]", data)
+    times = min(max(_integers(mapping["repeat"]), default=1), MOST_REPEATS) if "repeat" in mapping else 1
+    return times * sum(map(_weight, mapping.values())) + _steps(mapping)
+
+
+def _heaviest(data: Plain, name: str) -> str:
+    """Name the smallest part that is too large by itself."""
+    items = cast("dict[str, Plain]", data).items() if isinstance(data, dict) else enumerate(data)
+    heavy = ((part, value) for part, value in items if _weight(value) > MOST_NODES)
+    return next((_heaviest(value, place(name, part)) for part, value in heavy), name)
+
+
+def _steps(hole: Mapping[str, Plain]) -> int:
+    """Count the options of a range, whatever else is wrong in it."""
+    ends: Plain = hole.get("int", hole.get("float"))
+    step = hole.get("step", 1 if "int" in hole else None)
+    numbers: list[Plain] = [*cast("list[Plain]", ends), step] if isinstance(ends, list | tuple) else []
+    if [type(number) in {int, float} for number in numbers] != [True, True, True] or numbers[2] <= 0:
+        return 0
+    return int(max(0, min((numbers[1] - numbers[0]) / numbers[2], MOST_OPTIONS)))
+
+
+def _integers(data: Plain) -> list[int]:
+    """Give the numbers in a value, a list or a hole, as far as a repeat may have them."""
+    if type(data) is int:
+        return [data]
+    if isinstance(data, dict):
+        return _integers(list(cast("dict[str, Plain]", data).values()))
+    items = cast("list[Plain]", data) if isinstance(data, list) else []
+    return [number for item in items for number in _integers(item)]
+
+
+class _WrittenWronglyError(InvalidSpecError):
+    """One hole is; the rest of the file can be read."""
+
+
+class _Reader:
+    """Reads one tree, and goes on behind what is written wrongly, so that all faults are told at once."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def read(self, data: Plain, name: str) -> Node:
+        """Read any value."""
+        if isinstance(data, dict):
+            mapping = cast("dict[str, Plain]", data)
+            if mapping.keys() & {"choice", "int", "float"}:
+                return self._or_nothing(self._hole, mapping, name)
+            return Map(tuple((key, self.read(value, place(name, key))) for key, value in mapping.items()))
+        if isinstance(data, list | tuple):
+            items = cast("list[Plain]", data)
+            return Row(
+                tuple(self._or_nothing(self._item, item, f"{name}[{number}]") for number, item in enumerate(items))
+            )
+        return Leaf(data, type(data).__name__)
+
+    def _or_nothing(self, read: Callable[[Plain, str], Node], data: Plain, name: str) -> Node:
+        try:
+            return read(data, name)
+        except _WrittenWronglyError as error:
+            self.faults += error.faults
+            return Leaf(None, "NoneType")
+
+    def _item(self, data: Plain, name: str) -> Node:
+        if not isinstance(data, dict) or "repeat" not in data:
+            return self.read(data, name)
+        mapping = cast("dict[str, Plain]", data)
+        if set(mapping) != {"repeat", "block"}:
+            _refuse(name, "a repeat has the keys `repeat` (how often) and `block` (what), and no other")
+        told = len(self.faults)
+        count = self.read(mapping["repeat"], f"{name}.repeat")
+        if len(self.faults) > told:
+            return count
+        counts = [option.value for option in leaves(count)]
+        if not counts or any(type(number) is not int or not 0 <= number <= MOST_REPEATS for number in counts):
+            must = f"must be a whole number from 0 to {MOST_REPEATS}, or a hole of such"
+            _refuse(f"{name}.repeat", f"{must}, not {brief(mapping['repeat'])}")
+        blocks = (self._item(mapping["block"], f"{name}.block[{number}]") for number in range(max(counts)))
+        return Repeat(count, tuple(blocks))
+
+    def _hole(self, data: Mapping[str, Plain], name: str) -> Hole | Real:
+        kinds = data.keys() & {"choice", "int", "float"}
+        if len(kinds) > 1 or not data.keys() <= HOLE_KEYS:
+            law = "a hole has one of choice, int, float, and with the last two log or step"
+            _refuse(name, f"{law}, not {brief(sorted(map(str, data)))}")
+        (kind,) = kinds
+        return self._choice(data, name) if kind == "choice" else self._range(data, kind, name)
+
+    def _choice(self, data: Mapping[str, Plain], name: str) -> Hole:
+        if len(data) > 1 or not isinstance(data["choice"], list) or not data["choice"]:
+            _refuse(name, "choice takes a list of at least one option, and neither log nor step")
+        options = cast("list[Plain]", data["choice"])
+        _refuse_crowd(len(options), name)
+        return Hole(name, tuple(self.read(option, f"{name}.choice[{number}]") for number, option in enumerate(options)))
+
+    def _range(self, data: Mapping[str, Plain], kind: str, name: str) -> Hole | Real:
+        low, high = _ends(data[kind], kind, name)
+        step, log = data.get("step"), data.get("log", False)
+        if type(log) is not bool or (log and (low <= 0 or step is not None)):
+            law = "needs true or false, a lowest value above 0 and no step"
+            _refuse(f"{name}.log", f"{law}, not {brief(log)} from {low}")
+        if step is not None and (not _is_number(step, kind) or step <= 0):
+            _refuse(f"{name}.step", f"must be a {kind} number above 0, not {brief(step)}")
+        if kind == "float" and step is None:
+            return Real(name, float(low), float(high), log)
+        step = step or 1
+        count = int(min((high - low) / step + 1e-9, 2 * MOST_NUMBER)) + 1  # 0.1 steps are inexact
+        _refuse_crowd(count, name)
+        values = (low + step * index if kind == "int" else float(low + step * index) for index in range(count))
+        return Hole(name, tuple(Leaf(value, kind) for value in values), is_range=True, log=log)
+
+
+def _ends(data: Plain, kind: str, name: str) -> tuple[float, float]:
+    ends = cast("list[Plain]", data) if isinstance(data, list | tuple) else []
+    if [_is_number(end, kind) for end in ends] != [True, True] or ends[0] > ends[1]:
+        law = f"must be [lowest, highest], two {kind} numbers of at most {MOST_NUMBER:,}"
+        _refuse(f"{name}.{kind}", f"{law}, not {brief(cast('object', data))}")
+    return ends[0], ends[1]
+
+
+def _is_number(value: Plain, kind: str) -> bool:
+    return type(value) in {int, int if kind == "int" else float} and abs(value) <= MOST_NUMBER
+
+
+def _refuse_crowd(count: int, name: str) -> None:
+    if count > MOST_OPTIONS:
+        _refuse(name, f"{count:,} options are more than {MOST_OPTIONS:,}; use a larger step, or fewer")
+
+
+def _refuse(where: str, message: str) -> NoReturn:
+    raise _WrittenWronglyError((Fault(where, message),))

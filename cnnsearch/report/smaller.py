@@ -1,0 +1,40 @@
+"""How are the networks told that are smaller than the best one?"""
+
+from collections.abc import Iterator
+from html import escape
+
+from cnnsearch.history import Run, Trial
+from cnnsearch.report.wording import percent
+from cnnsearch.tradeoff import as_good, best_under, knee
+
+
+def sentences(run: Run) -> Iterator[str]:
+    """Say which smaller networks are nearly as good."""
+    if tie := as_good(run):
+        law = f"differ by less than {100 * tie.margin:.2f} points are not told apart"
+        sure = f"(95 %, {tie.freedom} degrees of freedom)"
+        yield f"The smallest as good in the search is {_named(tie.trial)}: two single trainings that {law} {sure}."
+    if bend := knee(run):
+        yield f"Beyond {_named(bend)} a little more accuracy costs many more parameters (the front's knee)."
+
+
+def section(run: Run) -> str:
+    """Write the page's part about them; nothing where there is only one network."""
+    rows = "".join(_row(budget, trial) for budget, trial in best_under(run))
+    if len(run.ranked) < 2:  # noqa: PLR2004 (nothing to compare)
+        return ""
+    told = " ".join(sentences(run))
+    return f"""<section class="card"><h2>Smaller networks</h2>
+<p class="caption">{escape(told)} The best of the search within each budget:</p>
+<div class="wide"><table><tr><th class="n">parameters up to</th><th class="n">trial</th><th class="n">accuracy</th>
+<th class="n">parameters</th><th>network</th></tr>{rows}</table></div></section>"""
+
+
+def _row(budget: int, trial: Trial) -> str:
+    cells = (f"{budget:,}", str(trial.number), percent(trial), f"{trial.parameters:,}")
+    numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
+    return f"<tr>{numbers}<td><code>{escape(trial.short)}</code></td></tr>"
+
+
+def _named(trial: Trial) -> str:
+    return f"trial {trial.number} with {trial.parameters:,} parameters ({percent(trial)})"

@@ -1,0 +1,69 @@
+"""Which rungs lie ahead of a trial, who waits at one, and who goes on?"""
+
+import time
+from typing import NamedTuple
+
+from cnnsearch.plan import Plan
+from cnnsearch.ranking import Standing
+from cnnsearch.study.ledger import Ledger
+from cnnsearch.study.live import Live
+from cnnsearch.study.stopping import best_share, goes_on
+
+
+class Resting(NamedTuple):
+    """A trial that waits at a rung for the others, and the seconds that it took to get there."""
+
+    live: Live
+    seconds: float
+
+
+class Rungs:
+    """The rungs of a study and the trials that wait there."""
+
+    def __init__(self, plan: Plan, ledger: Ledger, half_time: float) -> None:
+        self._pruner, self._ledger, self._half_time = plan.pruner, ledger, half_time
+        self._resting: dict[int, Resting] = {}
+        self._woken = False
+        self.all_wait = plan.pruner.kind == "successive"
+        """Whether nobody passes a rung before all are there."""
+
+    def __len__(self) -> int:
+        """Count the trials that wait."""
+        return len(self._resting)
+
+    @property
+    def asks_no_more(self) -> bool:
+        """Say whether the time is over for new ones: the other half of the minutes is for those that go on."""
+        return (bool(self._resting) or self._woken) and time.monotonic() > self._half_time
+
+    def ahead(self, live: Live) -> tuple[int, ...]:
+        """Give the epochs after which a trial may be stopped yet; after its last one nothing is left to stop."""
+        epochs = live.candidate.recipe.epochs
+        return tuple(rung for rung in self._pruner.rungs if live.passed < rung < epochs)
+
+    def reached(self, live: Live) -> int:
+        """Name the last rung that a trial came to; 0 for none."""
+        rungs = self.ahead(live._replace(passed=0))
+        return max((rung for rung in rungs if live.trial in self._ledger.rungs[rung]), default=0)
+
+    def passes(self, trial: int, rung: int, score: float) -> bool:
+        """Say whether a trial goes on from a rung at once, by how others stood there."""
+        mine, others = Standing(score, self._ledger.costs[trial]), self._ledger.seen_at(rung).values()
+        return not self.all_wait and goes_on(self._pruner, mine, others)
+
+    def rest(self, live: Live, seconds: float) -> None:
+        """Let a trial wait at its rung until all are there."""
+        self._resting[live.trial] = Resting(live, seconds)
+
+    def wake(self) -> tuple[list[Live], list[Resting]]:
+        """Let nobody wait longer; give those that go on, the best first, and those that do not.
+
+        Compared are all scores ever seen at the rung, so that it does not matter when a study was cut and resumed.
+        """
+        resting, self._resting = list(self._resting.values()), {}
+        self._woken = self._woken or bool(resting)
+        at = {live.trial: self.reached(live) for live, _ in resting}
+        best = {rung: best_share(self._pruner, self._ledger.seen_at(rung)) for rung in set(at.values())}
+        goes = [live._replace(passed=at[live.trial]) for live, _ in resting if live.trial in best[at[live.trial]]]
+        goes.sort(key=lambda live: self._ledger.rungs[live.passed][live.trial], reverse=True)
+        return goes, [each for each in resting if each.live.trial not in best[at[each.live.trial]]]

@@ -1,0 +1,184 @@
+"""What do the finals say? The winner with its intervals, from a run's record; reads no weights and no images.
+
+The winner is the finalist with the best mean on the validation images over its seeds, or where the plan has a floor the
+cheapest whose interval's lower end meets it; the test images, read once and
+for weights named before, have no part in choosing it. Shipped are the weights of its best seed on validation.
+"""
+
+from collections.abc import Iterable
+from statistics import mean
+from typing import Any, NamedTuple
+
+from cnnsearch.certainty import Interval, holm, mean_interval, paired_p, share_interval, surely
+from cnnsearch.events import Retrained, Tested
+from cnnsearch.history import Run, Trial
+from cnnsearch.objectives import Aim
+from cnnsearch.parts import Finals
+from cnnsearch.ranking import rank
+from cnnsearch.recipe import Recipe
+
+WINNER = "winner"
+NETWORK = f"{WINNER}/network.json"
+WEIGHTS = f"{WINNER}/weights.safetensors"
+
+
+class Against(NamedTuple):
+    """The winner's shipped weights beside another's, on the same test images."""
+
+    only_winner_right: int
+    only_other_right: int
+    p_value: float
+    """Of the exact McNemar test, Holm-corrected over all that the winner is compared with."""
+
+
+class Row(NamedTuple):
+    """An entrant of the finals, with all of its trainings."""
+
+    entrant: str
+    trial: Trial | None
+    """Of the search; None for a baseline."""
+    trainings: tuple[Retrained, ...]
+    tested: tuple[Tested | None, ...]
+    """What the test images said to each training, where they were read for it."""
+    against: Against | None = None
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """Accuracy of each training on the validation images."""
+        return tuple(training.accuracies[-1] for training in self.trainings)
+
+    @property
+    def mean(self) -> float:
+        """Mean of the scores."""
+        return mean(self.scores)
+
+    @property
+    def interval(self) -> Interval | None:
+        """95 % interval of the mean over seeds, no wider than what a share can be; None for a single seed."""
+        interval = mean_interval(self.scores)
+        return interval and (max(0.0, interval[0]), min(1.0, interval[1]))
+
+    @property
+    def best(self) -> int:
+        """The place of the training with the best score: the one whose weights stand for the entrant."""
+        return max(range(len(self.scores)), key=lambda place: (self.scores[place], -place))
+
+    @property
+    def parameters(self) -> int:
+        """Learned numbers."""
+        return self.trainings[0].parameters
+
+    @property
+    def network(self) -> dict[str, Any] | None:
+        """The network's plain data; None for what is none."""
+        return self.trainings[0].network
+
+    @property
+    def test_accuracies(self) -> tuple[float | None, ...]:
+        """Accuracy of each training on the test images."""
+        return tuple(tested and 1 - len(tested.wrong) / tested.images for tested in self.tested)
+
+    @property
+    def test_accuracy(self) -> float | None:
+        """Accuracy on the test images of the weights that stand for the entrant."""
+        return self.test_accuracies[self.best]
+
+    @property
+    def test_interval(self) -> Interval | None:
+        """Wilson's 95 % interval of that accuracy, over the images."""
+        tested = self.tested[self.best]
+        return tested and share_interval(tested.images - len(tested.wrong), tested.images)
+
+
+class Verdict(NamedTuple):
+    """The result of the finals."""
+
+    winner: Row
+    rows: tuple[Row, ...]
+    """All entrants, the winner first, then by their mean score."""
+    seeds: int
+    """Trainings that make a finalist: as many as asked, or the most that anybody has had of them so far."""
+    optimism_gap: float
+    """The winner's score in the search less the mean of its scores in the finals."""
+    test_opened: int
+    """How often the test images were read."""
+    meets_floor: bool = True
+    """Whether the winner surely reaches the plan's floor, if there is one."""
+
+
+def name_of(trial: int) -> str:
+    """Name a trial of the search among the entrants."""
+    return f"trial {trial}"
+
+
+def verdict(run: Run) -> Verdict | None:
+    """Read the finals of a run; None where no finalist is trained to its end."""
+    finals = Finals.model_validate(run.plan.get("finals") or {})
+    rows = _rows(run, finals)
+    candidates = [row for row in rows if row.trial]
+    if not candidates:
+        return None
+    seeds = min(finals.seeds, max(len(row.trainings) for row in candidates))
+    winner = min((row for row in candidates if len(row.trainings) >= seeds), key=lambda row: _place(row, run.aim))
+    others = sorted((row for row in rows if row is not winner), key=_rank)
+    assert winner.trial
+    assert winner.trial.score is not None
+    gap = winner.trial.score - winner.mean
+    meets = run.aim.floor is None or surely(winner.scores) >= run.aim.floor
+    return Verdict(winner, (winner, *_compared(winner, others)), seeds, gap, len(run.openings), meets)
+
+
+def to_judge(verdict: Verdict) -> list[Retrained]:
+    """Name the trainings that the test images are read for: those of the finalists and of the baselines."""
+    taking_part = [row for row in verdict.rows if row.trial is None or len(row.trainings) >= verdict.seeds]
+    return [training for row in taking_part for training in row.trainings]
+
+
+def _rows(run: Run, finals: Finals) -> list[Row]:
+    """Give those who take part now: earlier finals, before more trials or with other epochs, had others."""
+    tested = {tested.sha256: tested for tested in run.tested}
+    candidates = {name_of(trial.number): trial for trial in run.distinct[: finals.candidates]}
+    searched = {name_of(trial.number) for trial in run.trials}
+    rows: list[Row] = []
+    for entrant in dict.fromkeys(training.entrant for training in run.retrained):
+        trial = candidates.get(entrant)
+        own = _complete_of(run, entrant, trial and finals.recipe(trial.recipe))
+        if own and (trial or entrant not in searched):
+            rows.append(Row(entrant, trial, own, tuple(tested.get(training.sha256) for training in own)))
+    return rows
+
+
+def _complete_of(run: Run, entrant: str, recipe: Recipe | None) -> tuple[Retrained, ...]:
+    """Give an entrant's trainings by a recipe, by seed; where none is given, by the last that it was trained by."""
+    own = [each for each in run.retrained if each.entrant == entrant and each.state == "complete"]
+    wanted = recipe or (own[-1].recipe if own else None)
+    return tuple(sorted((each for each in own if each.recipe == wanted), key=lambda each: each.seed))
+
+
+def _place(row: Row, aim: Aim) -> tuple[float, ...]:
+    assert row.trial
+    standing = aim.standing(row.mean, row.trial, row.trial.latency)
+    return *rank(standing, aim.floor, surely(row.scores)), row.parameters, row.trial.number
+
+
+def _rank(row: Row) -> tuple[float, int, str]:
+    return -row.mean, row.parameters, row.entrant
+
+
+def _compared(winner: Row, others: Iterable[Row]) -> list[Row]:
+    """Test the winner's shipped weights against the runner-up's and each baseline's."""
+    others = list(others)
+    mine = winner.tested[winner.best]
+    rivals = [row for row in others if mine and row.tested[row.best]]
+    raw = [paired_p(_wrong(winner), _wrong(row)) for row in rivals]
+    against = {
+        row.entrant: Against(len(_wrong(row) - _wrong(winner)), len(_wrong(winner) - _wrong(row)), p_value)
+        for row, p_value in zip(rivals, holm(raw), strict=True)
+    }
+    return [row._replace(against=against.get(row.entrant)) for row in others]
+
+
+def _wrong(row: Row) -> set[int]:
+    tested = row.tested[row.best]
+    assert tested
+    return set(tested.wrong)

@@ -1,0 +1,61 @@
+"""Intervals and tests, against tables and laws."""
+
+from itertools import pairwise
+from math import isclose
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cnnsearch.certainty import holm, least_difference, mean_interval, paired_p, pooled_deviation, share_interval
+
+SHARES = st.floats(0, 1)
+
+
+def test_a_single_value_has_no_interval() -> None:
+    assert mean_interval([0.99]) is None
+
+
+@given(st.lists(SHARES, min_size=2, max_size=8))
+def test_the_mean_lies_in_the_middle_of_its_interval(values: list[float]) -> None:
+    interval = mean_interval(values)
+    assert interval
+    assert isclose(sum(interval) / 2, sum(values) / len(values), abs_tol=1e-9)
+
+
+def test_the_interval_of_three_values_is_that_of_the_table_of_t() -> None:
+    low, high = mean_interval([1.0, 2.0, 3.0]) or (0, 0)
+    assert (high - low) / 2 == pytest.approx(4.303 / 3**0.5, abs=1e-3)
+
+
+@given(st.integers(1, 10_000), st.data())
+def test_a_share_lies_in_its_interval_which_never_leaves_0_to_1(of: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, of))
+    low, high = share_interval(count, of)
+    assert -1e-9 <= low <= count / of + 1e-9
+    assert count / of - 1e-9 <= high <= 1 + 1e-9
+
+
+@given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
+def test_the_paired_test_has_no_sides_and_looks_only_at_where_two_differ(wrong: set[int], other: set[int]) -> None:
+    p_value = paired_p(wrong, other)
+    assert 0 < p_value <= 1
+    assert p_value == paired_p(other, wrong) == paired_p(wrong | {99}, other | {99})
+
+
+@given(st.lists(SHARES, min_size=1, max_size=8))
+def test_corrected_p_values_are_no_smaller_keep_their_order_and_stay_below_1(p_values: list[float]) -> None:
+    corrected = holm(p_values)
+    assert all(raw <= new <= 1 for raw, new in zip(p_values, corrected, strict=True))
+    ranked = [new for _, new in sorted(zip(p_values, corrected, strict=True))]
+    assert all(first <= second for first, second in pairwise(ranked))
+    assert min(corrected) == min(1, len(p_values) * min(p_values))
+
+
+def test_without_two_values_in_a_group_there_is_no_deviation() -> None:
+    assert pooled_deviation([[0.5], [0.7]]) == (0.0, 0)
+    assert least_difference(0.0, 0) == 0.0
+
+
+def test_groups_of_one_mean_pool_to_the_deviation_of_all_but_for_their_freedom() -> None:
+    assert pooled_deviation([[0.0, 2.0], [0.0, 2.0]]) == (pytest.approx(2**0.5), 2)

@@ -1,0 +1,546 @@
+"""The finals: who is trained again, who wins, and when the test images are read."""
+
+import json
+import random
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from commands import python
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_runs import write_run
+from study_rig import (
+    TINY,
+    Script,
+    ScriptedExecutor,
+    die,
+    end_of,
+    fail,
+    in_turn,
+    interrupt,
+    learn,
+    plan,
+    processes_in,
+    run,
+    search,
+    start,
+    text_of,
+    until,
+    write_plan,
+)
+
+import cnnsearch
+from cnnsearch import history, record
+from cnnsearch.certainty import surely
+from cnnsearch.data import DataSet, load_test
+from cnnsearch.errors import RunError
+from cnnsearch.evaluate import evaluate, opening, simple
+from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, field, finalists, random_twin, score_of, to_train
+from cnnsearch.evaluate.training import Trainings, bar_of_trainings
+from cnnsearch.events import Retrained
+from cnnsearch.messages import Reason
+from cnnsearch.objectives import Aim
+from cnnsearch.parts import Finals
+from cnnsearch.plan import Plan
+from cnnsearch.verdict import verdict
+
+NETWORK = cnnsearch.Network.model_validate(
+    {
+        "input": {"channels": 1, "height": 8, "width": 8},
+        "blocks": [{"conv": {"out_channels": 2, "kernel_size": 3}}],
+        "classes": 10,
+    }
+)
+FINALS: dict[str, Any] = {"candidates": 2, "finalists": 2, "seeds": 2, "epochs": 1}
+WITH_FINALS: dict[str, Any] = {**TINY, "budget": {"trials": 3}, "name": "x", "finals": FINALS}
+
+
+def entrants(names: str) -> tuple[Entrant, ...]:
+    recipe = Plan.model_validate(TINY).start_with(NETWORK).recipe
+    return tuple(Entrant(name, NETWORK, recipe) for name in names)
+
+
+def result(training: Training, accuracy: float | None) -> Retrained:
+    name, seed = training.key
+    return Retrained(
+        entrant=name,
+        seed=seed,
+        state="failed" if accuracy is None else "complete",
+        parameters=1,
+        macs=1,
+        accuracies=() if accuracy is None else (accuracy,),
+    )
+
+
+# Who is trained
+
+
+@given(
+    st.integers(1, 6), st.integers(0, 2), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4), st.integers(0, 999)
+)
+def test_all_are_trained_once_and_the_best_as_often_as_asked(
+    candidates: int, baselines: int, best: int, seeds: int, slots: int, seed: int
+) -> None:
+    dice = random.Random(seed)
+    taking_part = Field(
+        Finals(finalists=best, seeds=seeds), entrants("abcdef"[:candidates]), entrants("xy"[:baselines])
+    )
+    done: dict[Key, Retrained] = {}
+    live: list[Training] = []
+    while True:
+        live += [each for each in to_train(taking_part, done) if each not in live][: slots - len(live)]
+        if not live:
+            break
+        over = live.pop(dice.randrange(len(live)))
+        assert over.key not in done
+        done[over.key] = result(over, dice.random())
+    chosen = {entrant.name for entrant in finalists(taking_part, done)}
+    firsts = sorted("abcdef"[:candidates], key=lambda name: done[name, 0].accuracies, reverse=True)
+    assert chosen == set(firsts[:best])
+    assert done.keys() == {(name, 0) for name in "abcdef"[:candidates] + "xy"[:baselines]} | {
+        (name, number) for name in chosen for number in range(seeds)
+    }
+    assert len(done) == taking_part.most_trainings
+
+
+@given(st.integers(1, 5), st.integers(1, 3), st.integers(0, 999))
+def test_with_a_floor_the_cheapest_are_finalists_until_one_meets_it_surely(most: int, seeds: int, seed: int) -> None:
+    dice = random.Random(seed)
+    priced = tuple(entrant._replace(costs=(float(cost),)) for cost, entrant in enumerate(entrants("abcde"[:most])))
+    taking_part = Field(Finals(finalists=1, seeds=seeds), priced, (), Aim(("parameters",), 0.9))
+    done: dict[Key, Retrained] = {}
+    while left := to_train(taking_part, done):
+        done[left[0].key] = result(left[0], 0.9 + dice.gauss(0.01, 0.01))
+    chosen = [entrant.name for entrant in finalists(taking_part, done)]
+    first = {name: score_of(done[name, 0]) for name in "abcde"[:most]}
+    met = [name for name in first if first[name] >= 0.9]
+    assert chosen == [*met, *sorted(first.keys() - {*met}, key=lambda name: -first[name])][: len(chosen)]
+    sure = [name for name in chosen if surely([score_of(done[name, seed]) for seed in range(seeds)]) >= 0.9]
+    assert sure == chosen[-1:] or (not sure and len(chosen) == most)
+
+
+def test_one_that_failed_is_no_finalist() -> None:
+    taking_part = Field(Finals(finalists=2), entrants("ab"), ())
+    first, second = to_train(taking_part, {})
+    done = {first.key: result(first, None), second.key: result(second, 0.5)}
+    assert [entrant.name for entrant in finalists(taking_part, done)] == ["b"]
+
+
+def test_the_finals_train_one_whole_schedule_of_their_own_length() -> None:
+    searched = cnnsearch.Plan.model_validate({"dataset": "mnist"}).start_with(NETWORK).recipe
+    recipe = Finals(epochs=7).recipe(searched)
+    assert (searched.restarts, recipe.restarts, recipe.epochs, recipe.first_epoch_share) == ((1,), (), 7, 1.0)
+    assert Finals().recipe(searched).epochs == searched.epochs
+
+
+@pytest.mark.parametrize(("epochs", "seconds"), [(None, 60.0), (1, 60.0), (6, 180.0)])
+def test_a_training_of_the_finals_may_take_as_many_times_longer_as_its_schedule_is_longer(
+    tmp_path: Path, epochs: int | None, seconds: float
+) -> None:
+    folder = run_of(tmp_path)
+    budget, finals = {"trial_minutes": 1.0}, {**FINALS, "epochs": epochs}
+    asked = Plan.model_validate({**history.plan_of(folder), "budget": budget, "finals": finals})
+    entering = field(asked, history.read(folder))
+    assert [each.name for each in entering.baselines] == ["hand-made network"]
+    assert {each.seconds for each in (*entering.candidates, *entering.baselines)} == {seconds}
+
+
+def test_a_training_may_take_any_time_where_the_plan_sets_no_limit(tmp_path: Path) -> None:
+    assert {job.seconds for job in train(run_of(tmp_path), learn).jobs} == {None}
+
+
+# Training
+
+
+def run_of(folder: Path) -> Path:
+    """Write a run of three trials on digits with scripted results."""
+    made = plan(folder, WITH_FINALS, finals=None)
+    search(made)
+    return made.folder
+
+
+def train(folder: Path, script: Script, slots: int = 1, **finals: Any) -> ScriptedExecutor:  # noqa: ANN401
+    asked = Plan.model_validate({**history.plan_of(folder), "finals": {**FINALS, **finals}})
+    executor = ScriptedExecutor(script, slots)
+    found = history.read(folder)
+    with record.own(folder) as to, bar_of_trainings("finals", quiet=True) as bar:
+        Trainings(field(asked, found), found, asked.seed, to, bar).run(executor)
+    return executor
+
+
+def told(folder: Path) -> set[tuple[str, int, tuple[float, ...]]]:
+    return {(event.entrant, event.seed, event.accuracies) for event in history.read(folder).retrained}
+
+
+def test_finals_cut_anywhere_end_like_those_that_were_not(tmp_path: Path) -> None:
+    whole = run_of(tmp_path / "whole")
+    jobs = train(whole, learn).jobs
+    for cut in range(len(jobs)):
+        folder = run_of(tmp_path / str(cut))
+        scripts: list[Script] = [learn] * cut
+
+        def interrupt(job: Any) -> Iterator[Any]:  # noqa: ANN401
+            raise KeyboardInterrupt
+            yield job
+
+        with pytest.raises(KeyboardInterrupt):
+            train(folder, in_turn(*scripts, interrupt))
+        again = train(folder, learn).jobs
+        assert told(folder) == told(whole)
+        assert [job.seed for job in again] == [job.seed for job in jobs[cut:]]
+
+
+def test_seeds_are_fresh_and_all_differ(tmp_path: Path) -> None:
+    folder = run_of(tmp_path)
+    seeds = [job.seed for job in train(folder, learn).jobs]
+    assert len({*seeds}) == len(seeds) == 5
+
+
+def test_a_worker_that_dies_costs_an_attempt_and_the_third_death_the_training(tmp_path: Path) -> None:
+    folder = run_of(tmp_path)
+    train(folder, in_turn(die, die, die))
+    first, *others = history.read(folder).retrained
+    assert (first.state, {other.state for other in others}) == ("failed", {"complete"})
+    assert first.reason == ("worker died: 3 workers did, the last one so: worker 0 was ended by SIGKILL")
+
+
+def test_a_training_short_of_memory_beside_others_is_tried_again_and_a_diverged_one_is_not(tmp_path: Path) -> None:
+    folder = run_of(tmp_path)
+    train(folder, in_turn(fail("out of memory", "full", shared=True), learn, fail("diverged", "nan")))
+    assert [(each.state, each.reason) for each in history.read(folder).retrained][:2] == [
+        ("complete", ""),
+        ("failed", "diverged: nan"),
+    ]
+
+
+def test_weights_that_were_harmed_are_trained_again(tmp_path: Path) -> None:
+    folder = run_of(tmp_path)
+    train(folder, learn)
+    harmed = history.read(folder).retrained[0]
+    (folder / harmed.weights).write_bytes(b"harmed")
+    assert len(train(folder, learn).jobs) == 1
+    assert len(history.read(folder).retrained) == 5
+
+
+def test_other_epochs_are_another_training(tmp_path: Path) -> None:
+    folder = run_of(tmp_path)
+    train(folder, learn)
+    assert len(train(folder, learn, epochs=2).jobs) == 5
+
+
+@pytest.mark.parametrize("reason", ["bug", "timeout"])
+def test_what_a_bug_or_the_clock_ended_is_tried_again_by_the_next_call_and_a_divergence_is_not(
+    tmp_path: Path, reason: Reason
+) -> None:
+    folder = run_of(tmp_path)
+    train(folder, in_turn(fail(reason, "ours"), fail("diverged", "nan")))
+    again = train(folder, learn).jobs
+    states = {(each.entrant, each.seed): each.state for each in history.read(folder).retrained}
+    assert again[0].seed == train(run_of(tmp_path / "twin"), learn).jobs[0].seed
+    assert sorted(states.values()) == ["complete"] * (len(states) - 1) + ["failed"]
+
+
+def test_finals_with_other_epochs_and_fewer_seeds_forget_the_earlier_ones(tmp_path: Path) -> None:
+    folder = run_of(tmp_path)
+    train(folder, learn, seeds=3)
+    train(folder, learn, seeds=2, epochs=2)
+    plan_file = folder / "plan.json"
+    plan_file.write_text(json.dumps({**history.plan_of(folder), "finals": {**FINALS, "epochs": 2}}))
+    found = verdict(history.read(folder))
+    assert found
+    assert {len(training.accuracies) for row in found.rows if row.trial for training in row.trainings} == {2}
+    assert [training.seed for training in found.winner.trainings] == [0, 1]
+
+
+def test_more_seeds_than_asked_are_no_reason_to_win(tmp_path: Path) -> None:
+    folder = run_of(tmp_path)
+    train(folder, learn, seeds=4, finalists=1)
+    train(folder, learn, seeds=2, finalists=2)
+    (folder / "plan.json").write_text(json.dumps({**history.plan_of(folder), "finals": FINALS}))
+    found = verdict(history.read(folder))
+    assert found
+    assert sorted(len(row.trainings) for row in found.rows if row.trial) == [2, 4]
+    assert found.winner.mean == max(row.mean for row in found.rows if row.trial)
+
+
+# Baselines that are no networks
+
+
+@given(st.integers(1, 40), st.sampled_from([1, 3]), st.integers(8, 40), st.integers(8, 40), st.integers(0, 99_999))
+def test_however_large_images_are_logistic_regression_sees_no_more_of_them_than_it_may(
+    images: int, channels: int, height: int, width: int, most: int
+) -> None:
+    most += 4 * images * channels  # of one average each
+    images_NCHW = torch.randint(0, 256, (images, channels, height, width), dtype=torch.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simple, "MOST_BYTES", most)
+        patch.setattr(simple, "BATCH", 7)
+        side = simple._side(images_NCHW.shape)  # noqa: SLF001
+        seen_NP = simple._seen(images_NCHW, side)  # noqa: SLF001
+    assert seen_NP.nbytes <= most
+    corner_NC = images_NCHW[:, :, :side, :side].float().mean(dim=(2, 3)) / 255
+    assert torch.allclose(seen_NP.view(images, channels, -1)[..., 0], corner_NC, atol=1e-5)
+    assert side == 1 or images_NCHW.numel() * 4 > most, "nothing is averaged where there is room"
+
+
+def test_logistic_regression_on_averages_still_reads(digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, learned = simple.fit(simple.LOGISTIC, digits)
+    monkeypatch.setattr(simple, "MOST_BYTES", 4 * 1_197 * 16)
+    averaged, fewer = simple.fit(simple.LOGISTIC, digits)
+    images_NCHW, labels_N = digits.validation
+    right = [(classify(images_NCHW) == labels_N).float().mean().item() for classify in (whole, averaged)]
+    assert (learned, fewer) == (650, 170)
+    assert right[0] >= right[1] > 0.85
+
+
+# A whole study
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Run a study with its finals on real digits; give its folder and what it said."""
+    folder = tmp_path_factory.mktemp("finals")
+    status, out, err = run(folder, write_plan(folder, WITH_FINALS))
+    assert (status, err) == (0, "")
+    return folder / "runs" / "x", out
+
+
+@pytest.fixture
+def study(finished: tuple[Path, str], tmp_path: Path) -> Path:
+    """Copy the finished study."""
+    return Path(shutil.copytree(finished[0], tmp_path / "runs" / "x"))
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "record.jsonl").read_bytes().splitlines()]
+
+
+def wrong_by_hand(weights: Path) -> list[int]:
+    test = load_test("digits", Path(), torch.device("cpu"))
+    with torch.inference_mode():
+        predicted_N = cnnsearch.load(weights)(test.images_NCHW / 255).argmax(1)
+    return [place for place, right in enumerate((predicted_N == test.labels_N).tolist()) if not right]
+
+
+def test_a_study_ends_with_a_winner_that_was_tested_once(finished: tuple[Path, str]) -> None:
+    folder, out = finished
+    found = history.read(folder)
+    best = verdict(found)
+    assert best
+    winner = json.loads((folder / "summary.json").read_text())["winner"]
+    wrong = wrong_by_hand(folder / "winner")
+    assert winner["test_accuracy"] == pytest.approx(1 - len(wrong) / 300)
+    assert (winner["test_opened"], winner["test_images"]) == (1, 300)
+    assert winner["validation_accuracy"] == pytest.approx(sum(winner["validation_accuracy_per_seed"]) / 2)
+    assert (
+        cnnsearch.Network.model_validate_json((folder / winner["network"]).read_text()).cost.parameters
+        == (winner["parameters"])
+    )
+    trial = next(trial for trial in found.trials if trial.number == winner["trial"])
+    assert winner["optimism_gap"] == pytest.approx((trial.score or 0) - winner["validation_accuracy"])
+    names = {each["entrant"] for each in winner["compared"]}
+    assert names >= {"hand-made network", "logistic regression", "majority class"}
+    assert "LeNet-5" not in names, "it does not fit 8x8 images"
+    assert f"The winner is {winner['entrant']} with {winner['parameters']:,} parameters" in out
+    assert "The test images were opened once." in out
+    assert "The smallest as good in the search is trial" in out
+
+
+def test_the_page_tells_the_finals(finished: tuple[Path, str]) -> None:
+    page = (finished[0] / "report.html").read_text()
+    assert "<h2>The finals</h2>" in page
+    assert "The test images were opened once." in page
+    assert "<h2>Smaller networks</h2>" in page
+
+
+def test_the_record_says_what_the_test_images_are_read_for_before_they_are(finished: tuple[Path, str]) -> None:
+    names = [event["event"] for event in events(finished[0])]
+    assert names.index("test_opened") > max(place for place, name in enumerate(names) if name == "retrained")
+    assert names.index("test_opened") < names.index("tested")
+    opened = next(event for event in events(finished[0]) if event["event"] == "test_opened")
+    assert {event["sha256"] for event in events(finished[0]) if event["event"] == "tested"} == {
+        *opened["weights"].values()
+    }
+
+
+def test_the_test_images_have_no_part_in_choosing_the_winner(finished: tuple[Path, str]) -> None:
+    found = history.read(finished[0])
+    tested = tuple(each.model_copy(update={"wrong": tuple(range(299))}) for each in found.tested)
+    before, after, untested = verdict(found), verdict(found._replace(tested=tested)), verdict(found._replace(tested=()))
+    assert before
+    assert after
+    assert untested
+    assert before.winner.entrant == after.winner.entrant == untested.winner.entrant
+    assert untested.winner.test_accuracy is None
+
+
+def test_the_same_finals_again_train_and_read_nothing(study: Path) -> None:
+    before = events(study)
+    evaluate(study, quiet=True)
+    assert events(study) == before
+
+
+def test_the_same_command_again_keeps_the_winner_in_the_summary(study: Path) -> None:
+    before = json.loads((study / "summary.json").read_text())["winner"]
+    status, _, err = run(study.parents[1], write_plan(study.parents[1], WITH_FINALS))
+    assert (status, err) == (0, "")
+    assert json.loads((study / "summary.json").read_text())["winner"] == before
+
+
+def test_a_search_without_finals_keeps_the_winner_of_earlier_ones(study: Path) -> None:
+    before, page = json.loads((study / "summary.json").read_text())["winner"], "<h2>The finals</h2>"
+    status, out, err = run(study.parents[1], write_plan(study.parents[1], WITH_FINALS), "--no-finals")
+    assert (status, err) == (0, "")
+    assert json.loads((study / "summary.json").read_text())["winner"] == before
+    assert history.plan_of(study)["finals"]["epochs"] == 1, "by which the winner was trained"
+    assert f"The winner is {before['entrant']} with" in out
+    assert page in (study / "report.html").read_text()
+    with pytest.raises(KeyboardInterrupt):
+        search(plan(study.parent, WITH_FINALS, finals=None, budget={"trials": 4}), interrupt)
+    told = json.loads((study / "summary.json").read_text())
+    assert (told["state"], told["winner"]) == ("interrupted", before)
+
+
+def test_finals_that_were_cut_have_no_winner_yet(study: Path) -> None:
+    lines = (study / "record.jsonl").read_bytes().splitlines(keepends=True)
+    (study / "record.jsonl").write_bytes(b"".join(line for line in lines if b'"test' not in line))
+    status, _, err = run(study.parents[1], write_plan(study.parents[1], WITH_FINALS), "--no-finals")
+    assert (status, err) == (0, "")
+    assert json.loads((study / "summary.json").read_text())["winner"] is None
+
+
+def test_finals_killed_between_announcement_and_result_open_the_test_images_once(study: Path) -> None:
+    lines = (study / "record.jsonl").read_bytes().splitlines(keepends=True)
+    opened = next(place for place, line in enumerate(lines) if b'"test_opened"' in line)
+    (study / "record.jsonl").write_bytes(b"".join(lines[: opened + 2]))
+    found = evaluate(study, quiet=True)
+    assert len(found.openings) == 1
+    assert len(found.tested) == len(found.openings[0].weights)
+
+
+def test_a_second_look_is_possible_but_counted(study: Path) -> None:
+    found = evaluate(study, finals={"seeds": 3, "finalists": 1}, quiet=True)
+    assert len(found.openings) == 2
+    assert json.loads((study / "summary.json").read_text())["winner"]["test_opened"] == 2
+    first, second = ({*opening.weights.values()} for opening in found.openings)
+    assert first.isdisjoint(second)
+
+
+def test_a_guard_less_reader_would_be_noticed(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the announcement the record could not tell how often the test images were read."""
+    lines = (study / "record.jsonl").read_bytes().splitlines(keepends=True)
+    (study / "record.jsonl").write_bytes(b"".join(line for line in lines if b'"test' not in line))
+    monkeypatch.setattr(opening, "TestOpened", lambda **_: pytest.fail("said before it is read"))
+    with pytest.raises(pytest.fail.Exception, match="said before it is read"):
+        evaluate(study, quiet=True)
+    assert history.read(study).tested == ()
+
+
+def test_finals_killed_at_any_moment_lose_nothing_and_open_once(tmp_path: Path) -> None:
+    name = write_plan(tmp_path, WITH_FINALS)
+    path = tmp_path / "runs" / "x" / "record.jsonl"
+    for count in (1, 3, 6):  # trainings of networks, then of those and the baselines that are none
+        process = start(tmp_path, name)
+        until(lambda: text_of(path).count('"event":"retrained"') >= count or process.poll() is not None)  # noqa: B023
+        process.kill()
+        end_of(process)
+        until(lambda: not processes_in(tmp_path), patience=5)
+    acknowledged = text_of(path).rpartition("\n")[0]
+    status, _, err = run(tmp_path, name)
+    assert (status, err) == (0, "")
+    assert text_of(path).startswith(acknowledged)
+    trained = [(event["entrant"], event["seed"]) for event in events(path.parent) if event["event"] == "retrained"]
+    assert len(trained) == len({*trained}) == 7
+    assert [event["event"] for event in events(path.parent)].count("test_opened") == 1
+
+
+# The command
+
+
+def evaluated(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return python(["-m", "cnnsearch.evaluate", *arguments], folder)
+
+
+def test_the_finals_of_a_study_without_them_are_held_later(study: Path) -> None:
+    kept = (study / "record.jsonl").read_bytes().splitlines(keepends=True)
+    searched = kept[: 1 + next(place for place, line in enumerate(kept) if b'"closed"' in line)]
+    (study / "record.jsonl").write_bytes(b"".join(searched))
+    shutil.rmtree(study / "winner")
+    done = evaluated(study.parents[1], "runs/x", "--candidates", "1", "--seeds", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Trained again once it reads" in done.stdout
+    assert (study / "winner" / "weights.safetensors").exists()
+    assert "<h2>The finals</h2>" in (study / "report.html").read_text()
+
+
+def test_a_run_is_found_from_within_its_folder(study: Path) -> None:
+    done = python(["-m", "cnnsearch.evaluate", "."], study)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_random_search_that_is_not_over_is_refused(study: Path) -> None:
+    with pytest.raises(RunError) as caught:
+        evaluate(study, finals={"baselines": ["random-search"]}, quiet=True)
+    law = "random search is to take part in the finals, but its study is not over"
+    assert str(caught.value) == (
+        f"{study.parent / 'x-random'}: {law}; the command of the study itself, with this baseline, makes it"
+    )
+
+
+def test_a_run_without_a_complete_trial_has_no_finals(tmp_path: Path) -> None:
+    write_run(tmp_path / "runs" / "x", states=("stopped", "failed"), plan=history_plan())
+    done = evaluated(tmp_path, "runs/x")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "runs/x: no trial is complete, so nobody can enter the finals; search longer\n"
+
+
+def history_plan() -> dict[str, Any]:
+    return Plan.model_validate({"dataset": "mnist"}).stored()
+
+
+def test_what_is_no_run_and_what_is_no_number_is_said(tmp_path: Path) -> None:
+    done = evaluated(tmp_path, "nowhere")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "nowhere: no plan.json in it; give the folder of a run, such as runs/NAME\n",
+    )
+    write_run(tmp_path / "runs" / "x", plan=history_plan())
+    done = evaluated(tmp_path, "runs/x", "--seeds", "0")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        2,
+        "finals.seeds: input should be greater than or equal to 1, not 0",
+    )
+
+
+def test_no_finals_ends_with_the_search(tmp_path: Path) -> None:
+    status, out, err = run(tmp_path, write_plan(tmp_path, WITH_FINALS), "--no-finals", "--trials", "1")
+    assert (status, err) == (0, "")
+    assert "The winner" not in out
+    assert json.loads((tmp_path / "runs/x/summary.json").read_text())["winner"] is None
+
+
+# Random search
+
+
+@settings(max_examples=5)
+@given(st.sampled_from(["digits", "mnist"]))
+def test_the_random_twin_differs_by_its_sampler_alone(dataset: str) -> None:
+    asked = Plan.model_validate({"dataset": dataset, "finals": {"baselines": ["random-search"]}})
+    twin = random_twin(asked)
+    assert (twin.sampler.kind, twin.run_name, twin.finals) == ("random", f"{asked.run_name}-random", None)
+    same = {"space", "recipe", "limits", "pruner", "seed", "budget"}
+    assert asked.model_dump(include=same) == twin.model_dump(include=same)
+
+
+def test_random_search_takes_part_where_it_is_asked_for(study: Path) -> None:
+    folder = study.parents[1]
+    finals = {**FINALS, "baselines": ["random-search"], "candidates": 1, "finalists": 1, "seeds": 1}
+    status, _, err = run(folder, write_plan(folder, WITH_FINALS, finals=finals))
+    assert (status, err) == (0, "")
+    assert history.read(study.parent / "x-random").count("complete") == 3
+    assert "random search" in {training.entrant for training in history.read(study).retrained}

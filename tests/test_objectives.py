@@ -1,0 +1,250 @@
+"""Studies that seek more than accuracy, told by scripts in place of training."""
+
+from collections.abc import Iterator
+from math import log
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from study_rig import TINY, fail, in_turn, learn, plan, proposer_of, search, tell
+from test_local_executor import NETWORK
+from test_proposer import told
+
+from cnnsearch import cost, history
+from cnnsearch.dashboard.copy import copied
+from cnnsearch.events import FinalState
+from cnnsearch.history import Run
+from cnnsearch.messages import Done, Event, Job
+from cnnsearch.objectives import WORDS, Aim, Latency, Name, Objective, price
+from cnnsearch.plan import Plan
+from cnnsearch.ranking import Standing, beats, costs_no_more
+from cnnsearch.study.outcome import Outcome, outcomes
+from cnnsearch.study.summary import SUMMARY
+from cnnsearch.text import read_file
+
+CONV = {"out_channels": {"int": [1, 16]}, "kernel_size": {"choice": [1, 3, 5]}, "padding": "same"}
+SMALL: dict[str, Any] = {
+    **TINY,
+    "space": {"blocks": [{"conv": CONV}, {"conv": CONV}]},
+    "recipe": {"epochs": 3, "learning_rate": 0.01, "augmentation": None},
+    "objectives": {"parameters": {}, "macs": {}},
+    "pruner": {"kind": "halving", "rungs": [1], "keep": 0.5, "startup": 2},
+    "budget": {"trials": 16},
+}
+FLOOR: dict[str, Any] = {"validation_accuracy": {"at_least": 0.8}, "parameters": {}}
+ALL_COSTS: tuple[Name, ...] = ("parameters", "macs", "weight_bytes", "activation_bytes", "latency")
+
+
+def larger_is_better(job: Job) -> Iterator[Event]:
+    """Read the more right the more parameters there are, but for much luck."""
+    luck = job.seed % 100 / 300
+    final = min(1.0, 0.5 + job.network.cost.parameters / 6000 + luck)
+    for epoch in range(1, job.recipe.epochs + 1):
+        yield tell(job, epoch, final - 0.1 * (job.recipe.epochs - epoch))
+    yield Done(trial=job.trial, stopped=False)
+
+
+def cut_off(job: Job) -> Iterator[Event]:
+    raise KeyboardInterrupt
+    yield from learn(job)
+
+
+def standing(run: Run, number: int, epoch: int) -> Standing:
+    trial = run.trials[number]
+    return Standing(trial.epochs[epoch - 1].validation_accuracy, run.aim.prices(trial, trial.latency))
+
+
+def shape(run: Run) -> list[object]:
+    return [(trial.asked, trial.state, trial.score, trial.of) for trial in run.trials]
+
+
+def network_cost() -> cost.Cost:
+    return cost.Cost(parameters=1, macs=2, weight_bytes=3, weight_bytes_int8=0, activation_bytes=4)
+
+
+# The words
+
+
+def test_every_cost_has_its_price_and_its_name() -> None:
+    latency = Latency(5, 5, 5)
+    assert [price(name, network_cost(), latency) for name in ALL_COSTS] == [1, 2, 3, 4, 5]
+    assert {"validation_accuracy", *ALL_COSTS} == set(WORDS)
+
+
+def test_a_latency_that_was_not_measured_is_endless() -> None:
+    assert Aim(costs=("latency",)).prices(network_cost(), None) == (float("inf"),)
+
+
+@given(st.permutations(ALL_COSTS))
+def test_costs_have_one_order_however_they_are_written(names: list[Name]) -> None:
+    assert Aim.of({"validation_accuracy": Objective(), **{name: Objective() for name in names}}).costs == ALL_COSTS
+
+
+def test_an_aim_is_said_in_words() -> None:
+    assert str(Aim()) == "the best validation accuracy"
+    assert str(Aim(("parameters", "macs"))) == "the best validation accuracy, with few parameters and multiply-adds"
+    assert str(Aim(("macs",), 0.99)) == "the fewest multiply-adds with a validation accuracy of at least 99.00 %"
+
+
+# The story of a study
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Run]:
+    wanted = plan(tmp_path_factory.mktemp("several"), SMALL, storage=None)
+    return wanted, search(wanted, larger_is_better)[0]
+
+
+def test_who_was_stopped_was_behind_somebody_who_costs_no_more(several: tuple[Plan, Run]) -> None:
+    _, run = several
+    stopped = [trial.number for trial in run.trials if trial.state == "stopped"]
+    assert stopped
+    for number in stopped:
+        mine = standing(run, number, 1)
+        before = [standing(run, other.number, 1) for other in run.trials[:number] if other.epochs]
+        assert any(beats(other, mine) for other in before if costs_no_more(other, mine))
+
+
+def test_nobody_beats_a_network_on_the_front(several: tuple[Plan, Run]) -> None:
+    _, run = several
+    assert len(run.front) > 1
+    for member in run.front:
+        mine = run.aim.standing(member.score or 0, member, None)
+        assert not any(beats(run.aim.standing(other.score or 0, other, None), mine) for other in run.ranked)
+
+
+def test_the_storage_keeps_what_was(several: tuple[Plan, Run]) -> None:
+    wanted, run = several
+    for seen, trial in zip(told(wanted), run.trials, strict=True):
+        ended = run.trials[trial.of if trial.of is not None else trial.number]
+        values = [ended.score, ended.parameters, ended.macs] if ended.state == "complete" else None
+        assert seen.values == values
+        assert seen.state.name == {"complete": "COMPLETE", "stopped": "PRUNED"}[ended.state]
+
+
+def test_optuna_finds_the_same_front(several: tuple[Plan, Run]) -> None:
+    wanted, run = several
+    url = f"sqlite:///{wanted.folder}/storage.sqlite3"
+    best = optuna.load_study(storage=url, study_name=wanted.run_name).best_trials
+    front = {(trial.score, trial.parameters, trial.macs) for trial in run.front}
+    assert {tuple(trial.values) for trial in best} == front
+
+
+def test_the_dashboard_shows_all_objectives(several: tuple[Plan, Run]) -> None:
+    _, run = several
+    storage = copied(run)
+    (study,) = storage.get_all_studies()
+    assert [direction.name for direction in study.directions] == ["MAXIMIZE", "MINIMIZE", "MINIMIZE"]
+    complete = {trial.number: trial.values for trial in storage.get_all_trials(0) if trial.state.name == "COMPLETE"}
+    assert complete == {trial.number: [trial.score, trial.parameters, trial.macs] for trial in run.ranked}
+
+
+def test_the_summary_tells_objectives_and_front(several: tuple[Plan, Run]) -> None:
+    wanted, run = several
+    summary: Any = read_file(wanted.folder / SUMMARY)
+    assert list(summary["objectives"]) == ["validation_accuracy", "parameters", "macs"]
+    assert [(each["trial"], each["validation_accuracy"], each["costs"]) for each in summary["front"]] == [
+        (trial.number, trial.score, {"parameters": trial.parameters, "macs": trial.macs}) for trial in run.front
+    ]
+
+
+@pytest.mark.parametrize("pruner", ["halving", "successive", "median"])
+@pytest.mark.parametrize("objectives", [SMALL["objectives"], FLOOR], ids=["front", "floor"])
+def test_a_study_that_was_cut_goes_on_as_if_it_had_not_been(
+    pruner: str, objectives: dict[str, Any], tmp_path: Path
+) -> None:
+    fields = {"objectives": objectives, "pruner": {**SMALL["pruner"], "kind": pruner}}
+    whole, _ = search(plan(tmp_path / "whole", SMALL, **fields), larger_is_better)
+    cut = plan(tmp_path / "cut", SMALL, **fields)
+    with pytest.raises(KeyboardInterrupt):
+        search(cut, in_turn(*[larger_is_better] * 7, cut_off))
+    resumed, _ = search(cut, larger_is_better)
+    assert shape(resumed) == shape(whole)
+    assert [trial.number for trial in resumed.ranked] == [trial.number for trial in whole.ranked]
+
+
+def test_with_a_floor_the_best_is_the_cheapest_that_meets_it(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, SMALL, objectives=FLOOR)
+    run, _ = search(wanted, larger_is_better)
+    meeting = [trial for trial in run.ranked if (trial.score or 0) >= 0.8]
+    assert 0 < len(meeting) < len(run.ranked)
+    best = run.ranked[0]
+    assert best.parameters == min(trial.parameters for trial in meeting)
+    assert run.ranked[: len(meeting)] == tuple(meeting)
+    summary: Any = read_file(wanted.folder / SUMMARY)
+    assert summary["best"]["trial"] == best.number
+    assert (wanted.folder / "best/weights.safetensors").read_text().startswith(f"weights of trial {best.number},")
+
+
+def test_while_nobody_meets_the_floor_the_best_is_the_most_accurate(tmp_path: Path) -> None:
+    floor = {**FLOOR, "validation_accuracy": {"at_least": 1.0}}
+    run, _ = search(plan(tmp_path, SMALL, objectives=floor), learn)
+    assert run.ranked[0].score == max(trial.score or 0 for trial in run.ranked) < 1
+
+
+# What the sampler learns
+
+
+def learned(wanted: Plan, known: Outcome) -> optuna.trial.FrozenTrial:
+    proposer = proposer_of(wanted, [known])
+    (trial,) = proposer._study.get_trials()  # noqa: SLF001 (what it learns from is seen nowhere else)
+    return trial
+
+
+@pytest.mark.parametrize(
+    ("objectives", "state", "accuracies", "values"),
+    [
+        (SMALL["objectives"], "complete", {1: 0.5, 2: 0.9}, [0.9, 7.0, 8.0]),
+        (SMALL["objectives"], "stopped", {1: 0.5}, [0.5, 7.0, 8.0]),
+        (FLOOR, "complete", {1: 0.5, 2: 0.9}, [0.9, 7.0]),
+        (FLOOR, "stopped", {1: 0.5}, [0.5, 7.0]),
+    ],
+)
+def test_the_sampler_learns_how_far_each_came(
+    objectives: dict[str, Any], state: FinalState, accuracies: dict[int, float], values: list[float], tmp_path: Path
+) -> None:
+    wanted = plan(tmp_path, SMALL, objectives=objectives)
+    asked = proposer_of(wanted).propose(0).asked
+    score = accuracies[2] if state == "complete" else None
+    seen = learned(wanted, Outcome(0, asked, state, "", score, accuracies, {}, (7.0, 8.0)[: len(values) - 1]))
+    accuracy, *costs = values
+    assert (seen.state.name, seen.values) == ("COMPLETE", [accuracy, *map(log, costs)])
+
+
+def test_what_diverged_is_still_learned_as_what_does_not_train(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, SMALL, budget={"trials": 1})
+    run, _ = search(wanted, fail("diverged", "the loss is nan"))
+    seen = learned(wanted, next(outcomes(run, wanted)))
+    assert (seen.state.name, seen.values, seen.constraints["trains"]) == ("PRUNED", None, 1.0)
+
+
+def test_a_latency_that_could_not_be_measured_teaches_nothing(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, SMALL, objectives={"latency": {}})
+    asked = proposer_of(wanted).propose(0).asked
+    seen = learned(wanted, Outcome(0, asked, "complete", "", 0.9, {1: 0.9}, {}, (float("inf"),)))
+    assert (seen.state.name, seen.values) == ("FAIL", None)
+
+
+# Latency
+
+
+def test_a_latency_is_measured_before_training_and_once_for_each_network_that_is_trained(tmp_path: Path) -> None:
+    large = {**NETWORK.model_dump(), "blocks": [{"conv": {"out_channels": 99, "kernel_size": 3}}]}
+    fields = {"objectives": {"latency": {}}, "limits": {"max_parameters": 1000}, "start": [large]}
+    wanted = plan(tmp_path, SMALL, **fields)
+    run, executor = search(wanted, larger_is_better)
+    trained = [trial for trial in run.trials if trial.state in {"complete", "stopped"}]
+    assert [str(network) for network in executor.measured] == [trial.short for trial in trained]
+    assert run.count("turned_away") > 0
+    for trial in run.trials:
+        expected = Latency(trial.macs / 1e9, 0.0, 1.0) if trial in trained else None
+        assert trial.latency == expected, trial.number
+    assert history.read(wanted.folder).front == run.front
+
+
+def test_without_that_objective_no_latency_is_measured(several: tuple[Plan, Run]) -> None:
+    _, run = several
+    assert {trial.latency for trial in run.trials} == {None}

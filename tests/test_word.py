@@ -1,0 +1,47 @@
+"""What every word keeps: faults that help, and copies that forget what no longer holds."""
+
+import pytest
+
+from cnnsearch.errors import InvalidSpecError
+from cnnsearch.network import Network
+from cnnsearch.plan import Plan
+from cnnsearch.word import Word
+
+IMAGE = {"channels": 1, "height": 8, "width": 8}
+NETWORK = {"input": IMAGE, "blocks": [{"conv": {"out_channels": 3, "kernel_size": 3}}], "classes": 10}
+
+
+@pytest.mark.parametrize(
+    ("word", "data", "fault"),
+    [
+        (Network, {**NETWORK, "haed": {}}, "haed: unknown key; perhaps you meant 'head'"),
+        (Network, {**NETWORK, "head": {"hiden": []}}, "head.hiden: unknown key; perhaps you meant 'hidden'"),
+        (
+            Network,
+            {**NETWORK, "blocks": [{**NETWORK["blocks"][0], "maxpol": None}]},
+            "blocks[0].maxpol: unknown key; perhaps you meant 'maxpool'",
+        ),
+        (Plan, {"executor": {"worker": 1}}, "executor.worker: unknown key; perhaps you meant 'workers'"),
+        (Plan, {"executor": {"x": 1}}, "executor.x: unknown key; is it misspelt, or does it belong elsewhere?"),
+        (
+            Plan,
+            {"start": [{**NETWORK, "clases": 1}]},
+            "start[0].clases: unknown key; perhaps you meant 'classes'",
+        ),
+    ],
+)
+def test_an_unknown_key_is_told_with_the_nearest_known_one(
+    word: type[Word], data: dict[str, object], fault: str
+) -> None:
+    with pytest.raises(InvalidSpecError) as error:
+        word.model_validate(data)
+    assert str(error.value) == fault
+
+
+def test_a_copy_forgets_the_costs_of_its_model() -> None:
+    network = Network.model_validate(NETWORK)
+    other = network.model_copy(update={"classes": 2})
+    assert (network.cost.parameters, other.cost.parameters) == (76, 44)
+    assert network.fingerprint != other.fingerprint
+    assert other == Network.model_validate({**NETWORK, "classes": 2})
+    assert network.model_copy().cost == network.cost
