@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from amount import MORE
+from hearing import hear_every_signal
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from cnnsearch.data import DataSet
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a test's tensors are too small to be shared between threads
+
+hear_every_signal()
 
 settings.register_profile(
     "cnnsearch",

@@ -84,7 +84,7 @@ def end_in(phase: str, number: signal.Signals, *, again: bool) -> float:
         name = plan_of(where, TRIALS, 2, dataset="mnist", finals=finals, pruner={"kind": "none"})
         page = {"PAGE": "1"} if phase == "report" else {}
         address = f"http://127.0.0.1:{mirror.server_port}/"
-        process = begin(where, name, command(MIRROR=address, DWELL=phase, **page))
+        process = start(where, name, command=command(MIRROR=address, DWELL=phase, **page))
         reached = mirror.drips.is_set if phase == "download" else (where / MARK).exists
         until(lambda: reached() or process.poll() is not None)
         assert reached(), f"no {phase}, but exit status {end_of(process)}"
@@ -106,7 +106,7 @@ def end_at_moments(count: int) -> float:
             for _ in range(ends):
                 number, begun = dice.choice(SIGNALS), len(told(record(where)))
                 enough, further = begun + dice.randrange(30), dice.uniform(0, 0.1)
-                process = begin(where, name, WITHOUT_TRAINING)
+                process = start(where, name, command=WITHOUT_TRAINING)
                 until(lambda: len(told(record(where))) >= enough or process.poll() is not None)  # noqa: B023
                 time.sleep(further)
                 if process.poll() is None:
@@ -117,15 +117,6 @@ def end_at_moments(count: int) -> float:
             assert_whole(where, 40)
             count -= ends
     return slowest
-
-
-def begin(where: Path, name: str, command: tuple[str, ...]) -> Popen[str]:
-    """Start a study that hears a hangup, though whoever started this may be deaf to it, as under `nohup`."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    try:
-        return start(where, name, command=command)
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 def _end(where: Path, process: Popen[str], number: signal.Signals, *, again: bool, where_it_is: str) -> float:
