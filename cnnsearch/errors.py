@@ -69,7 +69,9 @@ class ExportError(CnnsearchError):
 
 
 def status_of(error: CnnsearchError | OSError) -> int:
-    """Give the exit status of an error: 75 (sysexits.h: try again later) for a full disk, else 1."""
+    """Give a command's exit status: 75 (sysexits.h: try again later) for a full disk, 2 for bad words, else 1."""
+    if isinstance(error, InvalidSpecError):
+        return 2
     is_full = isinstance(error, DiskFullError) or (isinstance(error, OSError) and error.errno in FULL)
     return 75 if is_full else 1
 

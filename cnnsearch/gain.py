@@ -33,11 +33,18 @@ class Gain(NamedTuple):
     noise: float | None
     """The standard deviation of one training: over seeds, or over the validation images where no network had two."""
     of_seeds: bool
+    left: float = 1.0
+    """What the best accuracy lacks."""
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether the best score is as high as scores get."""
+        return self.left == 0
 
     @property
     def is_flat(self) -> bool:
         """Say whether no more than noise is expected."""
-        return self.noise is not None and self.expected <= self.noise
+        return self.is_over or self.noise is not None and self.expected <= self.noise
 
 
 def expected_gain(run: Run, trials: int = 50) -> Gain | None:
@@ -47,7 +54,7 @@ def expected_gain(run: Run, trials: int = 50) -> Gain | None:
         return None
     expected, at_most = rise(scores, run.count("complete", "stopped", "failed"), trials)
     left = 1 - max(scores)
-    return Gain(trials, min(expected, left), min(at_most, left), *_noise(run, max(scores)))
+    return Gain(trials, min(expected, left), min(at_most, left), *_noise(run, max(scores)), left)
 
 
 def rise(scores: Sequence[float], draws: int, more: int) -> tuple[float, float]:

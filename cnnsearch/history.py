@@ -56,6 +56,9 @@ class Run(NamedTuple):
     validation_images: int | None = None
     """How many images each score is measured on, where the run says so."""
 
+    def __repr__(self) -> str:
+        return f"<Run {self.folder}: {len(self.trials)} trials, {self.state}>"
+
     def count(self, *states: str) -> int:
         """Count the trials in any of these states."""
         return sum(trial.state in states for trial in self.trials)

@@ -8,7 +8,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn
 
-from cnnsearch.errors import CnnsearchError, InvalidSpecError, status_of
+from cnnsearch.errors import CnnsearchError, status_of
 from cnnsearch.signals import obeying
 
 
@@ -62,7 +62,7 @@ def console(width: int) -> Console:
 def exit_status(story: Callable[[], None]) -> int:
     """Do what may be stopped and goes on later; give the exit status.
 
-    0 done, 2 bad input, 129, 130 or 143 stopped by a signal, or `status_of`.
+    0 done, 129, 130 or 143 stopped by a signal, or `status_of` what went wrong.
     """
 
     def done() -> int:
@@ -71,11 +71,8 @@ def exit_status(story: Callable[[], None]) -> int:
 
     try:
         return obeying(done, _stopped)
-    except InvalidSpecError as error:
-        print(error, file=sys.stderr)  # noqa: T201 (it is for the terminal)
-        return 2
     except (CnnsearchError, OSError) as error:
-        print(error, file=sys.stderr)  # noqa: T201
+        print(error, file=sys.stderr)  # noqa: T201 (it is for the terminal)
         return status_of(error)
 
 

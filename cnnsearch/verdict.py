@@ -1,15 +1,15 @@
 """What do the finals say? The winner with its intervals, from a run's record; reads no weights and no images.
 
 The winner is the finalist with the best mean on the validation images over its seeds, or where the plan has a floor the
-cheapest whose interval's lower end meets it; the test images, read once and
-for weights named before, have no part in choosing it. Shipped are the weights of its best seed on validation.
+cheapest whose interval's lower end meets it; the test images, read once and for weights named before, have no part in
+choosing it. Shipped are the weights of its best seed on validation.
 """
 
 from collections.abc import Iterable
 from statistics import mean
 from typing import Any, NamedTuple
 
-from cnnsearch.certainty import Interval, holm, mean_interval, paired_p, share_interval, surely
+from cnnsearch.certainty import Interval, accuracy_interval, holm, paired_p, share_interval, surely
 from cnnsearch.events import Retrained, Tested
 from cnnsearch.history import Run, Trial
 from cnnsearch.objectives import Aim
@@ -40,6 +40,8 @@ class Row(NamedTuple):
     trainings: tuple[Retrained, ...]
     tested: tuple[Tested | None, ...]
     """What the test images said to each training, where they were read for it."""
+    images: int | None = None
+    """On which the scores were measured; a record of a former version does not tell."""
     against: Against | None = None
 
     @property
@@ -54,9 +56,8 @@ class Row(NamedTuple):
 
     @property
     def interval(self) -> Interval | None:
-        """95 % interval of the mean over seeds, no wider than what a share can be; None for a single seed."""
-        interval = mean_interval(self.scores)
-        return interval and (max(0.0, interval[0]), min(1.0, interval[1]))
+        """95 % interval of the mean over seeds; None for a single one."""
+        return accuracy_interval(self.scores, self.images)
 
     @property
     def best(self) -> int:
@@ -124,7 +125,7 @@ def verdict(run: Run) -> Verdict | None:
     assert winner.trial
     assert winner.trial.score is not None
     gap = winner.trial.score - winner.mean
-    meets = run.aim.floor is None or surely(winner.scores) >= run.aim.floor
+    meets = run.aim.floor is None or surely(winner.scores, run.validation_images) >= run.aim.floor
     return Verdict(winner, (winner, *_compared(winner, others)), seeds, gap, len(run.openings), meets)
 
 
@@ -144,7 +145,8 @@ def _rows(run: Run, finals: Finals) -> list[Row]:
         trial = candidates.get(entrant)
         own = _complete_of(run, entrant, trial and finals.recipe(trial.recipe))
         if own and (trial or entrant not in searched):
-            rows.append(Row(entrant, trial, own, tuple(tested.get(training.sha256) for training in own)))
+            of_each = tuple(tested.get(training.sha256) for training in own)
+            rows.append(Row(entrant, trial, own, of_each, images=run.validation_images))
     return rows
 
 
@@ -158,7 +160,7 @@ def _complete_of(run: Run, entrant: str, recipe: Recipe | None) -> tuple[Retrain
 def _place(row: Row, aim: Aim) -> tuple[float, ...]:
     assert row.trial
     standing = aim.standing(row.mean, row.trial, row.trial.latency)
-    return *rank(standing, aim.floor, surely(row.scores)), row.parameters, row.trial.number
+    return *rank(standing, aim.floor, surely(row.scores, row.images)), row.parameters, row.trial.number
 
 
 def _rank(row: Row) -> tuple[float, int, str]:

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnsearch.certainty import holm, least_difference, mean_interval, paired_p, pooled_deviation, share_interval
+from cnnsearch.certainty import (
+    accuracy_interval,
+    holm,
+    least_difference,
+    mean_interval,
+    paired_p,
+    pooled_deviation,
+    share_interval,
+    surely,
+)
 
 SHARES = st.floats(0, 1)
 
@@ -59,3 +68,18 @@ def test_without_two_values_in_a_group_there_is_no_deviation() -> None:
 
 def test_groups_of_one_mean_pool_to_the_deviation_of_all_but_for_their_freedom() -> None:
     assert pooled_deviation([[0.0, 2.0], [0.0, 2.0]]) == (pytest.approx(2**0.5), 2)
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=5), st.integers(50, 10_000))
+def test_an_accuracy_is_never_surer_than_as_many_independent_readings(right: list[int], images: int) -> None:
+    accuracies = [count / images for count in right]
+    low, high = accuracy_interval(accuracies, images) or (1, 0)
+    least, most = share_interval(sum(right), len(right) * images)
+    assert 0 <= low <= least <= most <= high <= 1
+    assert low < high
+    assert surely(accuracies, images) == low
+
+
+def test_seeds_that_agree_by_chance_meet_no_floor_at_their_mean() -> None:
+    assert surely([0.98, 0.98], None) == 0.98  # a record that does not tell how many images there were
+    assert surely([0.98, 0.98], 100) < 0.96

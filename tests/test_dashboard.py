@@ -168,7 +168,7 @@ def test_without_the_extra_it_says_how_to_get_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("cnnsearch.dashboard.serve.find_spec", dict[str, None]().get)
-    assert _main(monkeypatch, str(folder), "--no-browser", "--port", "0") == 2
+    assert _main(monkeypatch, str(folder), "--no-browser", "--port", "0") == 1
     error = "optuna-dashboard is not installed: pip install 'cnnsearch[dashboard]'\n"
     assert capsys.readouterr().err == error
 
@@ -178,7 +178,7 @@ def test_a_port_that_is_taken_is_named(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert _main(monkeypatch, str(folder), "--no-browser", "--port", str(port)) == 2
+        assert _main(monkeypatch, str(folder), "--no-browser", "--port", str(port)) == 1
     error = f"port {port} of 127.0.0.1 cannot be had (Address already in use); take another with --port\n"
     assert capsys.readouterr().err == error
 

@@ -158,6 +158,7 @@ def test_with_all_images_read_right_nothing_is_left_to_gain(tmp_path: Path) -> N
     gain = expected_gain(run._replace(trials=tuple(right)))
     assert gain
     assert (gain.expected, gain.at_most, gain.is_flat) == (0, 0, True)
+    assert in_words(gain) == "More trials can add nothing to the best score: it has every validation image right."
 
 
 def test_what_the_finals_tell_of_the_noise_begins_no_new_search(tmp_path: Path) -> None:

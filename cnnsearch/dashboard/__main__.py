@@ -6,7 +6,7 @@ import webbrowser
 from contextlib import suppress
 from pathlib import Path
 
-from cnnsearch.errors import RunError
+from cnnsearch.errors import RunError, status_of
 
 
 def main() -> int:
@@ -23,7 +23,7 @@ def main() -> int:
         _serve(arguments.run, arguments.port, browse=not arguments.no_browser)
     except (RunError, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return status_of(error)
     return 0
 
 

@@ -64,6 +64,7 @@ class Field(NamedTuple):
     """The best of the search, best first."""
     baselines: tuple[Entrant, ...]
     aim: Aim = Aim()
+    validation_images: int | None = None
 
     @property
     def most_trainings(self) -> int:
@@ -78,7 +79,7 @@ def field(plan: Plan, run: Run) -> Field:
     best = run.distinct[: plan.finals.candidates]
     candidates = tuple(_candidate(trial, plan) for trial in best)
     baselines = tuple(_baselines(plan, candidates[0])) if candidates else ()
-    return Field(plan.finals, candidates, baselines, plan.aim)
+    return Field(plan.finals, candidates, baselines, plan.aim, run.validation_images)
 
 
 def random_twin(plan: Plan, trials: int | None = None) -> Plan:
@@ -107,7 +108,7 @@ def finalists(field: Field, done: Mapping[Key, Retrained]) -> Sequence[Entrant]:
     """Give the best candidates by their first training, once all have had theirs.
 
     Where the plan has a floor they are the cheapest that meet it, and more follow until one meets it surely: by the
-    lower end of the interval over its seeds.
+    lower end of the interval of its mean.
     """
     if any((entrant.name, 0) not in done for entrant in field.candidates):
         return ()
@@ -129,7 +130,7 @@ def _nobody_is_sure(field: Field, chosen: Sequence[Entrant], done: Mapping[Key, 
     if field.aim.floor is None or any(key not in done for own in keys.values() for key in own):
         return False
     scores = [[score_of(done[key]) for key in own if done[key].state == "complete"] for own in keys.values()]
-    return not any(surely(own) >= field.aim.floor for own in scores)
+    return not any(surely(own, field.validation_images) >= field.aim.floor for own in scores)
 
 
 def score_of(training: Retrained) -> float:

@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnsearch.errors import CnnsearchError
+from cnnsearch.errors import CnnsearchError, status_of
 
 if TYPE_CHECKING:
     from cnnsearch.export.table import Table
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line; give the exit status: 0 all formats made, 1 some are missing, 2 nothing could be done."""
+    """Run one command line; give the exit status: 0 all formats made, 1 some are missing or none could be, 2 bad input, 75 full disk."""
     given = _given(arguments)
     try:
         return _export(given)
     except (CnnsearchError, OSError) as error:
         print(error, file=sys.stderr)
-        return 2
+        return status_of(error)
 
 
 class _Given(argparse.Namespace):

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cnnsearch.errors import RunError
+from cnnsearch.errors import RunError, status_of
 
 
 def main() -> int:
@@ -20,10 +20,10 @@ def main() -> int:
     except OSError as error:  # a full disk too
         way = "" if given.to else "; --to FILE writes the page elsewhere"
         sys.stderr.write(f"{given.to or given.run}: {error.strerror or error}{way}\n")
-        return 2
+        return status_of(error)
     except RunError as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return status_of(error)
     return 0
 
 

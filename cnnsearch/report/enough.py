@@ -16,6 +16,8 @@ def in_words(gain: Gain) -> str:
     >>> print(in_words(Gain(50, 0.0002, 0.0007, 0.0008, True)))
     50 more trials may add about 0.02 points to the best score (95 %: at most 0.07), less than seeds do (0.08 points).
     """
+    if gain.is_over:
+        return "More trials can add nothing to the best score: it has every validation image right."
     rise = f"about {100 * gain.expected:.2f} points to the best score (95 %: at most {100 * gain.at_most:.2f})"
     told = f"{gain.trials} more trials may add {rise}"
     if gain.noise is None:

@@ -15,7 +15,7 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
     winner = found.winner
     seeds = "once" if len(winner.scores) == 1 else f"with {len(winner.scores)} fresh seeds"
     yield f"The winner is {winner.entrant} with {winner.parameters:,} parameters: {NETWORK}, {WEIGHTS}."
-    yield f"Trained again {seeds} it reads {winner.mean:.2%} of the validation images right{_over_seeds(winner)}."
+    yield f"Trained again {seeds} it reads {winner.mean:.2%} of the validation images right{_within(winner)}."
     if winner.test_accuracy is not None and winner.test_interval:
         low, high = winner.test_interval
         yield (
@@ -72,7 +72,7 @@ these, corrected for their number (Holm).</p>
 def _law(run: Run) -> str:
     if run.aim.floor is None:
         return "with the best mean on the validation images"
-    return f"that is the cheapest of those whose interval over seeds begins at {run.aim.floor:.2%} or above, if any"
+    return f"that is the cheapest of those whose 95 % interval begins at {run.aim.floor:.2%} or above, if any"
 
 
 def _row(row: Row, *, is_winner: bool) -> str:
@@ -81,5 +81,5 @@ def _row(row: Row, *, is_winner: bool) -> str:
     return f"<tr{' class=best' if is_winner else ''}><td>{escape(name)}</td>{numbers}</tr>"
 
 
-def _over_seeds(row: Row) -> str:
-    return f" (95 % interval over seeds {row.interval[0]:.2%} to {row.interval[1]:.2%})" if row.interval else ""
+def _within(row: Row) -> str:
+    return f" (95 % interval of that mean {row.interval[0]:.2%} to {row.interval[1]:.2%})" if row.interval else ""
