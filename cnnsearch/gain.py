@@ -44,7 +44,7 @@ class Gain(NamedTuple):
     @property
     def is_flat(self) -> bool:
         """Say whether no more than noise is expected."""
-        return self.is_over or self.noise is not None and self.expected <= self.noise
+        return self.is_over or (self.noise is not None and self.expected <= self.noise)
 
 
 def expected_gain(run: Run, trials: int = 50) -> Gain | None:

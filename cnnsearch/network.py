@@ -166,7 +166,8 @@ class Network(Word):
         """Write it in short, as in `16p 32 64p, average`: channels (a letter for other kinds), p for a pool."""
         blocks = " ".join(short(block) for block in self.blocks)
         hidden = "".join(f" {features}" for features in self.head.hidden)
-        return f"{blocks}, {self.head.pool or 'flat'}{hidden}"
+        dropout = f", dropout {self.head.dropout:.2g}" if self.head.dropout else ""
+        return f"{blocks}, {self.head.pool or 'flat'}{hidden}{dropout}"
 
 
 def through(block: Block, sight: Sight, where: str) -> tuple[tuple[Row, ...], Sight]:

@@ -140,6 +140,20 @@ class Plan(Word):
     data_root: str | None = None
     """Where data sets are kept; null for $CNNSEARCH_DATA, else the platform's cache folder."""
 
+    @classmethod
+    def model_validate(cls, obj: Any, **options: Any) -> Self:  # noqa: ANN401 (the border)
+        """Check plain data; raise InvalidSpecError with every place found."""
+        try:
+            return super().model_validate(obj, **options)
+        except InvalidSpecError as error:
+            unknown = [fault for fault in error.faults if isinstance(obj, dict) and fault.place in obj.keys() - _KNOWN]
+            if not unknown:
+                raise
+            # What is wrong within the space is only looked for where all the rest is right.
+            known = {key: value for key, value in cast("dict[str, Plain]", obj).items() if key in _KNOWN}
+            deeper = faults_of(lambda: cls.model_validate(known, **options))
+            raise InvalidSpecError((*deeper, *unknown)) from None
+
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, data: Any) -> Any:  # noqa: ANN401 (the border)
@@ -277,6 +291,9 @@ class Plan(Word):
     def folder(self) -> Path:
         """Where the run lives."""
         return Path(self.runs) / self.run_name
+
+
+_KNOWN = Plan.model_fields.keys() | {"$schema"}
 
 
 def _middle(hole: Hole | Real) -> float:

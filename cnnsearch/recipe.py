@@ -1,5 +1,6 @@
 """How is a network trained?"""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -74,3 +75,15 @@ class Recipe(Word):
         still = self.augmentation is None or not any(self.augmentation.model_dump().values())
         unused = {name for name, idle in (("momentum", self.optimizer == "adamw"), ("augmentation", still)) if idle}
         return f"{self.model_dump_json(exclude={*unused, 'restarts'})} {self.cycles}"
+
+
+def drawn(built: Mapping[str, object]) -> str:
+    """Write what a search drew for the recipe, from the values of all of a candidate's holes.
+
+    >>> drawn({"head.hidden": "[64]", "recipe.learning_rate": 0.0123456, "recipe.batch_size": 64})
+    'learning_rate 0.0123, batch_size 64'
+    """
+    own = {name.removeprefix("recipe."): value for name, value in built.items() if name.startswith("recipe.")}
+    return ", ".join(
+        f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in own.items()
+    )

@@ -24,6 +24,8 @@ Plain = Any  # null, bool, int, float, str, and lists and mappings of these
 
 def read_file(path: Path) -> Plain:
     """Read a .json, .yaml or .yml file to plain data; raise InvalidSpecError with the place of a fault."""
+    if path.is_dir():
+        raise _refusal(str(path), "a folder, not a file; in that of a run the plan is plan.json")
     try:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1)  # never more, however long the file is

@@ -10,6 +10,9 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from cnnsearch.errors import MOST_TOLD, Fault, InvalidSpecError, brief, join, place
 from cnnsearch.text import read_json
 
+HOLES = ("choice", "int", "float", "repeat")
+"""What opens a hole where a value might stand; for a hint where one is misspelt."""
+
 
 class Word(BaseModel):
     """A frozen pydantic value: unknown keys, text for numbers and NaN are refused."""
@@ -109,6 +112,10 @@ def _say(detail: ErrorDetails, word: type[BaseModel]) -> str:
         return f"unknown key; {_way_out_of_key(detail['loc'], word)}"
     if detail["type"] == "tuple_type":
         return f"must be a list in brackets, not {brief(detail['input'])}"
+    if detail["type"] in {"model_type", "dict_type"}:
+        word_here = _word_at(detail["loc"], word) if detail["type"] == "model_type" else None
+        example = f"such as {{{next(iter(word_here.model_fields))}: ...}}" if word_here else "of keys to values"
+        return f"must be a mapping {example}, not {brief(detail['input'])}"
     if detail["type"] == "missing":
         return "missing; this key must be given"
     if detail["type"] in {"too_short", "too_long"}:
@@ -116,7 +123,13 @@ def _say(detail: ErrorDetails, word: type[BaseModel]) -> str:
         length = f"at least {law['min_length']}" if "min_length" in law else f"at most {law['max_length']}"
         return f"must have {length} items, not {law['actual_length']}"
     seen = "what is given" if _is_secret(detail["loc"], word) else brief(detail["input"])
-    return f"{message[0].lower()}{message[1:]}, not {seen}"
+    return f"{message[0].lower()}{message[1:]}, not {seen}{_way_out_of_hole(detail['input'])}"
+
+
+def _way_out_of_hole(value: object) -> str:
+    keys = cast("dict[object, object]", value) if isinstance(value, dict) else {}
+    near = [name for key in keys for name in get_close_matches(str(key), HOLES, n=1)]
+    return f"; perhaps you meant {near[0]!r}" if near else ""
 
 
 def _is_secret(path: Sequence[str | int], word: type[BaseModel]) -> bool:
@@ -125,12 +138,18 @@ def _is_secret(path: Sequence[str | int], word: type[BaseModel]) -> bool:
     return field is not None and not field.repr
 
 
-def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel] | None) -> str:
-    for part in path[:-1]:
-        if word and isinstance(part, str) and part in word.model_fields:
-            word = _word_in(word.model_fields[part].annotation)
-    near = get_close_matches(str(path[-1]), word.model_fields, n=1) if word else []
+def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel]) -> str:
+    outer = _word_at(path[:-1], word)
+    near = get_close_matches(str(path[-1]), outer.model_fields, n=1) if outer else []
     return f"perhaps you meant {near[0]!r}" if near else "is it misspelt, or does it belong elsewhere?"
+
+
+def _word_at(path: Sequence[str | int], word: type[BaseModel]) -> type[BaseModel] | None:
+    here: type[BaseModel] | None = word
+    for part in path:
+        if here and isinstance(part, str) and part in here.model_fields:
+            here = _word_in(here.model_fields[part].annotation)
+    return here
 
 
 def _word_in(annotation: object) -> type[BaseModel] | None:

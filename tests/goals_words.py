@@ -247,7 +247,7 @@ def fuzzed_bytes(count: int) -> str:
     )
 
 
-WHOLE = ("should be a valid dictionary", "the text is longer")
+WHOLE = ("must be a mapping", "the text is longer")
 
 
 def has_places(said: str) -> bool:

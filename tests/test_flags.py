@@ -210,7 +210,7 @@ def test_a_file_that_is_no_mapping_is_refused_even_with_flags(
     file.write_text(content)
     assert main(["--dry-run", str(file), "--seed", "3"]) == 2
     assert capsys.readouterr().err.startswith(
-        f"{file} with the flags given: no valid plan\n  input should be a valid dictionary or instance of Plan, not "
+        f"{file} with the flags given: no valid plan\n  must be a mapping such as {{dataset: ...}}, not "
     )
 
 
@@ -221,8 +221,7 @@ def test_what_stands_in_the_way_of_a_flag_is_refused_by_the_plan(
     file.write_text("dataset: digits\nbudget: 5\n")
     assert main(["--dry-run", str(file), "--trials", "3"]) == 2
     assert capsys.readouterr().err == (
-        f"{file} with the flags given: no valid plan\n"
-        "  budget: input should be a valid dictionary or instance of Budget, not 5\n"
+        f"{file} with the flags given: no valid plan\n  budget: must be a mapping such as {{trials: ...}}, not 5\n"
     )
 
 
@@ -246,6 +245,21 @@ def test_no_finals_takes_them_out_of_the_plan_whatever_the_file_says(tmp_path: P
     (tmp_path / "plan.yaml").write_text("dataset: digits\nfinals: {epochs: 3}\n")
     assert Plan.model_validate(read_command([str(tmp_path / "plan.yaml"), "--no-finals"]).plan).finals is None
     assert Plan.model_validate(read_command([str(tmp_path / "plan.yaml")]).plan).finals == Finals(epochs=3)
+
+
+def test_a_flag_of_the_finals_brings_them_back_into_a_plan_that_has_none(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text("dataset: digits\nfinals: null\n")
+    plan = Plan.model_validate(read_command([str(tmp_path / "plan.yaml"), "--finals.epochs", "3"]).plan)
+    assert plan.finals == Finals(epochs=3)
+
+
+def test_a_network_or_space_is_not_taken_for_a_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "network.json"
+    law = "a study takes a plan, in which a network may stand in `start` and a space in `space`"
+    for head, noun in (("{}", "network"), ('{"dropout": {"float": [0, 0.5]}}', "space")):
+        file.write_text(f'{{"blocks": [], "head": {head}}}')
+        assert main(["--dry-run", str(file)]) == 2
+        assert capsys.readouterr().err == f"{file}: a {noun}, not a plan\n  {law}\n"
 
 
 def test_faults_of_all_flags_come_at_once() -> None:

@@ -138,7 +138,7 @@ WHOLE = "input should be a valid integer, not"
         ({**conv(), "relu": {"inplace": 0}}, "blocks[0].relu.inplace: input should be a valid boolean, not 0"),
         (
             {**conv(), "relu": True},
-            "blocks[0].relu: input should be a valid dictionary or instance of ReLU, not True",
+            "blocks[0].relu: must be a mapping such as {inplace: ...}, not True",
         ),
     ],
     ids=str,

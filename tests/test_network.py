@@ -48,7 +48,7 @@ def test_the_example_of_the_design_is_read() -> None:
     network = Network.model_validate_json(text)
     assert network.shapes == (Shape(16, 14, 14), Shape(32, 8, 8))
     assert network.cost.parameters == (9 * 16 + 16 + 32) + (15 * 16 * 32 + 32 + 64) + (32 * 64 + 64) + (64 * 10 + 10)
-    assert str(network) == "16p 32(3x5)p, average 64"
+    assert str(network) == "16p 32(3x5)p, average 64, dropout 0.1"
 
 
 def test_the_rows_name_every_layer_on_the_datas_way() -> None:
@@ -105,7 +105,7 @@ def test_bytes_are_read_as_text_is() -> None:
 @pytest.mark.parametrize(
     ("data", "faults"),
     [
-        ([], ["input should be a valid dictionary or instance of Network, not []"]),
+        ([], ["must be a mapping such as {input: ...}, not []"]),
         (
             {},
             [f"{key}: missing; this key must be given" for key in ("input", "blocks", "classes")],

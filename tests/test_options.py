@@ -84,7 +84,7 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
             {"input": IMAGE, "classes": 2},
             ["blocks: missing; this key must be given"],
         ),
-        ([1], ["input should be a valid dictionary or instance of Network, not [1]"]),
+        ([1], ["must be a mapping such as {input: ...}, not [1]"]),
     ],
     ids=str,
 )  # fmt: skip

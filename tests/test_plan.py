@@ -95,6 +95,12 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
             "dataset: 'mnits' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there",
         ),
         ({"recipy": {}}, "recipy: unknown key; perhaps you meant 'recipe'"),
+        (
+            {"seet": 1, "space": {"blocks": [{"conv": {"out_channels": {"choise": [4, 8]}, "kernel_size": 1}}]}},
+            "space.blocks[0].conv.out_channels: input should be a valid integer, not {'choise': [4, 8]}; "
+            "perhaps you meant 'choice'\nseet: unknown key; perhaps you meant 'seed'",
+        ),
+        ({"sampler": "tpe"}, "sampler: must be a mapping such as {kind: ...}, not 'tpe'"),
         ({"seed": "0"}, "seed: input should be a valid integer, not '0'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, not -1"),
         ({"budget": {"trials": 0}}, "budget.trials: input should be greater than or equal to 1, not 0"),
@@ -102,7 +108,7 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         ({"pruner": {"rungs": [1, 0]}}, "pruner.rungs[1]: input should be greater than or equal to 1, not 0"),
         ({"limits": {"max_macs": 1.5}}, "limits.max_macs: input should be a valid integer, not 1.5"),
         ({"name": "a/b"}, "name: string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$', not 'a/b'"),
-        ({"space": []}, "space: input should be a valid dictionary, not []"),
+        ({"space": []}, "space: must be a mapping of keys to values, not []"),
         ({"space": {}}, "space.blocks: missing; this key must be given"),
         (
             {"space": {"blocks": [{"conv": {**CONV, "kernel_size": {"choice": []}}}]}},
@@ -166,7 +172,7 @@ def test_faults_of_several_fields_are_said_together() -> None:
 
 @pytest.mark.parametrize("data", [None, [], "mnist", 3])
 def test_what_is_no_mapping_is_no_plan(data: object) -> None:
-    with pytest.raises(InvalidSpecError, match="input should be a valid dictionary or instance of Plan"):
+    with pytest.raises(InvalidSpecError, match=r"must be a mapping such as \{dataset: \.\.\.\}"):
         Plan.model_validate(data)
 
 
@@ -321,7 +327,7 @@ NAMES = "'validation_accuracy', 'parameters', 'macs', 'weight_bytes', 'activatio
             {"validation_accuracy": {"at_least": 99}},
             "objectives.validation_accuracy.at_least: input should be less than or equal to 1, not 99",
         ),
-        (["parameters"], "objectives: input should be a valid dictionary, not ['parameters']"),
+        (["parameters"], "objectives: must be a mapping of keys to values, not ['parameters']"),
     ],
 )
 def test_objectives_that_make_no_sense_are_refused(objectives: object, law: str) -> None:

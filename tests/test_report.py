@@ -295,7 +295,7 @@ def test_the_report_of_no_run_is_one_line(
     with pytest.raises(SystemExit) as ended:
         runpy.run_module("cnnsearch.report", run_name="__main__")
     error = f"{tmp_path}: no plan.json in it; give the folder of a run, such as runs/NAME\n"
-    assert (ended.value.code, capsys.readouterr().err) == (2, error)
+    assert (ended.value.code, capsys.readouterr().err) == (1, error)
 
 
 def test_writing_twice_gives_the_same_page(tmp_path: Path) -> None:

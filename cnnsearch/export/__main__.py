@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line; give the exit status: 0 all formats made, 1 some are missing or none could be, 2 bad input, 75 full disk."""
+    """Run one command line; give the exit status: 0 all formats made, 1 some or all are missing, else as everywhere."""
     given = _given(arguments)
     try:
         return _export(given)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from html import escape
 
 from cnnsearch.history import Run
+from cnnsearch.objectives import Aim
 from cnnsearch.report.wording import duration
 from cnnsearch.verdict import NETWORK, WEIGHTS, Row, Verdict, verdict
 
@@ -14,7 +15,7 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
     """Say the result of the finals in words."""
     winner = found.winner
     seeds = "once" if len(winner.scores) == 1 else f"with {len(winner.scores)} fresh seeds"
-    yield f"The winner is {winner.entrant} with {winner.parameters:,} parameters: {NETWORK}, {WEIGHTS}."
+    yield f"The winner is {winner.entrant} with {_costs(winner, run.aim)}: {NETWORK}, {WEIGHTS}."
     yield f"Trained again {seeds} it reads {winner.mean:.2%} of the validation images right{_within(winner)}."
     if winner.test_accuracy is not None and winner.test_interval:
         low, high = winner.test_interval
@@ -28,6 +29,13 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
     gap = f"{100 * abs(found.optimism_gap):.2f} points {way} than that mean"
     yield f"Optimism gap: in the search it read {gap}, after another training."
     yield f"The search took {duration(run.seconds)}, the finals {duration(run.finals_seconds)}."
+
+
+def _costs(row: Row, aim: Aim) -> str:
+    """Tell what was sought to be small, the parameters in any case."""
+    assert row.trial
+    macs = f" and {row.trial.macs:,} multiply-adds" if "macs" in aim.costs else ""
+    return f"{row.parameters:,} parameters{macs}"
 
 
 def cells(row: Row) -> tuple[str, ...]:

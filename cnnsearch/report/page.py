@@ -11,6 +11,7 @@ from importlib.resources import files
 
 from cnnsearch.history import Run, Trial
 from cnnsearch.objectives import WORDS, Aim
+from cnnsearch.recipe import drawn as drawn_recipe
 from cnnsearch.report import ablated, enough, finals, smaller
 from cnnsearch.report.drawing import drawn
 from cnnsearch.report.figures import Drawn
@@ -100,13 +101,14 @@ def _ranking(run: Run) -> str:
         return ""
     columns = ("#", "trial", "accuracy", "parameters", "multiply-adds", "time")
     head = "".join(f'<th class="n">{column}</th>' for column in columns)
+    recipe = "<th>recipe</th>" if any(drawn_recipe(trial.built) for trial in run.ranked[:MOST_ROWS]) else ""
     rows = "".join(_row(place, trial) for place, trial in enumerate(run.ranked[:MOST_ROWS], start=1))
     count = min(MOST_ROWS, len(run.ranked))
     title = "The best network" if count == 1 else f"The best {count} networks"
     return f"""<section class="card"><h2>{title}</h2>
 <p class="caption">{_order(run.aim)} {escape(enough.sentence(run))} In short: channels of each block (with
 a letter for other kinds, the kernel where it is not 3×3), p for a pool, then the head.</p>
-<div class="wide"><table><tr>{head}<th>network</th></tr>{rows}</table></div></section>"""
+<div class="wide"><table><tr>{head}<th>network</th>{recipe}</tr>{rows}</table></div></section>"""
 
 
 def _order(aim: Aim) -> str:
@@ -119,7 +121,10 @@ def _order(aim: Aim) -> str:
 def _row(place: int, trial: Trial) -> str:
     cells = (place, trial.number, percent(trial), f"{trial.parameters:,}", f"{trial.macs:,}", duration(trial.seconds))
     numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
-    return f"<tr{' class=best' if place == 1 else ''}>{numbers}<td><code>{escape(trial.short)}</code></td></tr>"
+    told = f"<td><code>{escape(trial.short)}</code></td>"
+    if recipe := drawn_recipe(trial.built):
+        told += f"<td><code>{escape(recipe)}</code></td>"
+    return f"<tr{' class=best' if place == 1 else ''}>{numbers}{told}</tr>"
 
 
 def _best(run: Run) -> str:

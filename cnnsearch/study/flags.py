@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from cnnsearch.check.reading import RefusedError
+from cnnsearch.check.reading import RefusedError, reading
 from cnnsearch.defaults import DEFAULTS
 from cnnsearch.errors import Fault, InvalidSpecError, faults_of
 from cnnsearch.parts import Finals
@@ -70,11 +70,15 @@ def read_command(arguments: Sequence[str]) -> Command:
 
 def _of_file(path: Path) -> Plain:
     try:
-        return read_plain_plan(path)
+        data = read_plain_plan(path)
     except InvalidSpecError as error:
         if error.faults[0].place == str(path):  # not there: says so itself
             raise
         raise RefusedError(path, "not a plan", error) from None
+    if (noun := reading(data).noun) != "plan":
+        law = "a study takes a plan, in which a network may stand in `start` and a space in `space`"
+        raise RefusedError(path, f"a {noun}, not a plan", InvalidSpecError((Fault("", law),)))
+    return data
 
 
 def _told_as(file: str | None, flags: Mapping[str, object]) -> str:
@@ -115,7 +119,7 @@ def _unknown(argument: str, parser: argparse.ArgumentParser) -> str:
         return f"{argument!r} is one plan too many; give one file"
     flags = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001 (no public list)
     flag = argument.partition("=")[0]
-    near = get_close_matches(flag, flags, n=1, cutoff=0.5)
+    near = get_close_matches(flag, flags, n=1)
     return f"there is no flag {flag}; {f'perhaps you meant {near[0]}' if near else '--help lists all flags'}"
 
 
@@ -159,7 +163,9 @@ def _put(plan: dict[str, Plain], path: list[str], value: Plain) -> None:
     """Put a value where a flag points; what is in the way and is no mapping is left to the plan's own check."""
     *outer, last = path
     for key in outer:
-        inner = plan.setdefault(key, {})
+        if plan.get(key) is None:  # `finals: null` of a file too
+            plan[key] = {}
+        inner = plan[key]
         if not isinstance(inner, dict):
             return
         plan = cast("dict[str, Plain]", inner)

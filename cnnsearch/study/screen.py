@@ -8,6 +8,7 @@ from rich.table import Table
 from cnnsearch.history import Run
 from cnnsearch.messages import Epoch
 from cnnsearch.plan import Candidate, Plan
+from cnnsearch.recipe import drawn
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.outcome import Outcome
 from cnnsearch.terminal import Bar
@@ -43,8 +44,8 @@ class Screen:
         """Print a line for a trial that waits at a rung, and move the bar."""
         self._bar.counted(so_far, total=self._budget)
         reached = max(outcome.accuracies.values())
-        network = f"{candidate.network.cost.parameters:,} parameters: {candidate.network}"
-        self.say(f"[{so_far}/{self._budget}] trial {outcome.trial}: {reached:.2%}, waits for the others; {network}")
+        waits = f"{reached:.2%}, waits for the others; {_named(candidate)}"
+        self.say(f"[{so_far}/{self._budget}] trial {outcome.trial}: {waits}")
 
     def finished(self, outcome: Outcome, candidate: Candidate, ledger: Ledger) -> None:
         """Print a line for a trial that was trained, and move the bar."""
@@ -53,8 +54,7 @@ class Screen:
             return
         reached = f"{max(outcome.accuracies.values()):.2%}" if outcome.accuracies else ""
         what = f"{outcome.score:.2%}" if outcome.score is not None else f"{outcome.state} {reached}".strip()
-        network = f"{candidate.network.cost.parameters:,} parameters: {candidate.network}"
-        line = f"[{ledger.counted}/{self._budget}] trial {outcome.trial}: {what}, {network}"
+        line = f"[{ledger.counted}/{self._budget}] trial {outcome.trial}: {what}, {_named(candidate)}"
         if outcome.state == "failed":
             self.say(f"{line}\n    {outcome.reason}", style="red")
         else:
@@ -80,12 +80,21 @@ def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"  # noqa: PLR2004 (a minute and a half)
 
 
+def _named(candidate: Candidate) -> str:
+    recipe = drawn(candidate.built)
+    network = f"{candidate.network.cost.parameters:,} parameters: {candidate.network}"
+    return f"{network}, {recipe}" if recipe else network
+
+
 def table_of(run: Run, rows: int = 5) -> Table:
-    """Make the table of the best networks."""
-    table = Table(title=f"The best networks of {run.folder.name}")
-    for name in ("trial", "validation accuracy", "parameters", "multiply-adds", "network"):
-        table.add_column(name, justify="left" if name == "network" else "right")
-    for trial in run.ranked[:rows]:
-        row = (f"{trial.number}", f"{trial.score:.2%}", f"{trial.parameters:,}", f"{trial.macs:,}", trial.short)
-        table.add_row(*row)
+    """Make the table of the best networks; what was drawn for the recipe has a column where anything was."""
+    best = run.ranked[:rows]
+    table = Table(title=f"The best networks of {run.folder.name}: {run.aim}")
+    recipes = [drawn(trial.built) for trial in best]
+    words = ("network", "recipe") if any(recipes) else ("network",)
+    for name in ("trial", "validation accuracy", "parameters", "multiply-adds", *words):
+        table.add_column(name, justify="left" if name in words else "right")
+    for trial, recipe in zip(best, recipes, strict=True):
+        numbers = (f"{trial.number}", f"{trial.score:.2%}", f"{trial.parameters:,}", f"{trial.macs:,}")
+        table.add_row(*numbers, *(trial.short, recipe)[: len(words)])
     return table
