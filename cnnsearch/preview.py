@@ -2,17 +2,15 @@
 
 import random
 from collections.abc import Iterator
-from datetime import datetime
-from statistics import mean
 
 from cnnsearch.devices import slots
 from cnnsearch.errors import InvalidSpecError
+from cnnsearch.forecast import forecast
 from cnnsearch.holes import Real, count_fillings
 from cnnsearch.network import Network
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.size import size
 from cnnsearch.space import Space, uniformly
-from cnnsearch.speed import recall
 
 DRAWS = 10
 
@@ -42,7 +40,8 @@ def describe(plan: Plan) -> Iterator[str]:
     yield f"\n{len(drawn)} networks drawn uniformly:"
     for candidate in drawn:
         yield f"  {priced(candidate.network)}{_over(plan, candidate.network)}"
-    yield f"\nforecast  {_forecast(plan, drawn, devices)}"
+    allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
+    yield f"\nforecast  {forecast(plan, allowed, devices)}"
 
 
 def never_drawn(space: Space, where: str = "") -> Iterator[str]:
@@ -89,14 +88,3 @@ def _draws(plan: Plan) -> Iterator[Candidate]:
             yield plan.draw(suggest)
         except InvalidSpecError:  # fits, but exceeds the library's own limits
             continue
-
-
-def _forecast(plan: Plan, drawn: list[Candidate], devices: tuple[str, ...]) -> str:
-    speed = recall(plan.facts.key, devices[0])
-    allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
-    if speed is None or not allowed:
-        return "unknown until the first run"
-    each = mean(speed.seconds(c.network.cost.macs) * sum(c.recipe.passes) for c in allowed) * plan.facts.train_images
-    seconds = plan.budget.trials * each * speed.share_trained / len(devices)
-    day = datetime.fromtimestamp(speed.time).astimezone().date()
-    return f"about {max(1, round(seconds / 60))} min (from this machine's speed in the run of {day})"

@@ -22,8 +22,6 @@ class Speed(NamedTuple):
 
     base: float
     per_mac: float
-    share_trained: float
-    """Passes over the images that were trained over those planned: early stopping spares the rest."""
     time: float
     """Unix seconds."""
 
@@ -32,7 +30,7 @@ class Speed(NamedTuple):
         return self.base + macs * self.per_mac
 
 
-LEAST_TRIALS = 10  # before that, nobody knows how many a study stops
+LEAST_TRIALS = 3  # fewer tell too little of what time goes with
 
 
 def remember(run: Run, facts: Facts, device: str) -> None:
@@ -47,9 +45,7 @@ def remember(run: Run, facts: Facts, device: str) -> None:
             for epoch, share in zip(trial.epochs, trial.recipe.passes, strict=False)  # a stopped trial has fewer epochs
         ]
     )
-    done = sum(sum(trial.recipe.passes[: len(trial.epochs)]) for trial in trained)
-    share = done / sum(sum(trial.recipe.passes) for trial in trained)
-    speed = Speed(base, per_mac, share, time.time())
+    speed = Speed(base, per_mac, time.time())
     with suppress(OSError):
         path = _file(facts.key, device)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -49,7 +49,7 @@ def _without_this_machines_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def remembered(monkeypatch: pytest.MonkeyPatch, found: Speed | None) -> None:
-    monkeypatch.setattr("cnnsearch.preview.recall", lambda *_: found)
+    monkeypatch.setattr("cnnsearch.forecast.recall", lambda *_: found)
 
 
 def line(start: str, **fields: object) -> str:
@@ -84,9 +84,14 @@ def test_the_forecast_follows_from_the_last_runs_speed(monkeypatch: pytest.Monke
     plan = Plan.model_validate(ONE)
     network = plan.draw(lambda _: 0).network
     a_third = 1 / plan.facts.train_images  # of an epoch's 3 s; the rest goes with the multiply-adds
-    remembered(monkeypatch, Speed(a_third, 2 * a_third / network.cost.macs, 0.5, 1_699_963_200.0))
-    # 20 trials of 10 epochs, half of them trained, 3 s each, on 2 workers: 150 s
-    assert line("forecast") == "forecast  about 2 min (from this machine's speed in the run of 2023-11-14)"
+    remembered(monkeypatch, Speed(a_third, 2 * a_third / network.cost.macs, 1_699_963_200.0))
+    when = "by this machine's speed in the run of 2023-11-14"
+    # 20 trials, each of 5 epochs and a quarter of 5 more, 3 s an epoch, on 2 workers: 188 s.
+    # Finals of 5 candidates, 2 baselines and twice 2 more seeds, 30 s each, on 2 workers: 6 turns, 180 s.
+    assert line("forecast") == f"forecast  about 3 min for the search and 3 min for the finals, {when}"
+    assert line("forecast", finals=None) == f"forecast  about 3 min for the search, {when}"
+    halves = {"pruner": {"kind": "none"}, "budget": {"trials": 200, "minutes": 7}, "finals": None}
+    assert line("forecast", **halves) == f"forecast  about 7 min for the search, {when}"
 
 
 @pytest.mark.parametrize("limits", [{"max_parameters": 1}, {"max_macs": 1}])
@@ -94,7 +99,7 @@ def test_nothing_is_forecast_where_every_drawn_network_is_over_a_limit(
     limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(afford, "MOST_FILLINGS", 0)  # as if the space were too large to look ahead
-    remembered(monkeypatch, Speed(0.0, 1e-9, 1.0, 1_699_963_200.0))
+    remembered(monkeypatch, Speed(0.0, 1e-9, 1_699_963_200.0))
     assert line("forecast", limits=limits) == "forecast  unknown until the first run"
 
 
@@ -102,10 +107,10 @@ def test_a_speed_is_remembered_for_its_data_set_and_kind_of_device(tmp_path: Pat
     there = speed._file("mnist", "cuda:0")  # noqa: SLF001 (where it is kept is nobody else's business)
     assert there.is_relative_to(tmp_path)
     there.parent.mkdir(parents=True)
-    there.write_text(json.dumps(Speed(0.0, 1e-9, 1.0, 0.0)._asdict()))
+    there.write_text(json.dumps(Speed(0.0, 1e-9, 0.0)._asdict()))
     assert speed.recall("mnist", "cpu") is None
     assert speed.recall("digits", "cuda:0") is None
-    assert speed.recall("mnist", "cuda:1") == Speed(0.0, 1e-9, 1.0, 0.0)
+    assert speed.recall("mnist", "cuda:1") == Speed(0.0, 1e-9, 0.0)
 
 
 def test_a_run_leaves_its_speed_behind(tmp_path: Path) -> None:

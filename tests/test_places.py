@@ -89,7 +89,7 @@ def test_a_run_that_may_only_be_read_is_reported_elsewhere(open_folder: Path) ->
     folder = write_run(open_folder.parent / "given")
     folder.chmod(0o555)
     refused = as_nobody(["-m", "cnnsearch.report", str(folder)], open_folder)
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == f"{folder}: Permission denied; --to FILE writes the page elsewhere\n"
     done = as_nobody(["-m", "cnnsearch.report", str(folder), "--to", "page.html"], open_folder)
     assert (done.returncode, done.stdout) == (0, "page.html\n"), done.stderr
@@ -100,7 +100,7 @@ def test_a_run_that_may_only_be_read_is_reported_elsewhere(open_folder: Path) ->
 def test_a_page_that_can_be_written_nowhere_names_where(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
     done = python(["-m", "cnnsearch.report", str(folder), "--to", "no/such/page.html"], tmp_path, PYTHONPATH=PATHS)
-    assert (done.returncode, done.stderr) == (2, "no/such/page.html: No such file or directory\n")
+    assert (done.returncode, done.stderr) == (1, "no/such/page.html: No such file or directory\n")
 
 
 def test_a_study_where_nothing_may_be_written_is_refused_with_the_place(open_folder: Path) -> None:

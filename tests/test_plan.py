@@ -95,11 +95,6 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
             "dataset: 'mnits' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there",
         ),
         ({"recipy": {}}, "recipy: unknown key; perhaps you meant 'recipe'"),
-        (
-            {"seet": 1, "space": {"blocks": [{"conv": {"out_channels": {"choise": [4, 8]}, "kernel_size": 1}}]}},
-            "space.blocks[0].conv.out_channels: input should be a valid integer, not {'choise': [4, 8]}; "
-            "perhaps you meant 'choice'\nseet: unknown key; perhaps you meant 'seed'",
-        ),
         ({"sampler": "tpe"}, "sampler: must be a mapping such as {kind: ...}, not 'tpe'"),
         ({"seed": "0"}, "seed: input should be a valid integer, not '0'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, not -1"),
@@ -168,6 +163,17 @@ def test_a_fault_is_refused_with_its_place_and_law(fields: dict[str, Any], said:
 
 def test_faults_of_several_fields_are_said_together() -> None:
     assert len(refusal(dataset="mnits", seed=-1, name="").splitlines()) == 3
+
+
+def test_an_unknown_key_hides_no_fault_below_another() -> None:
+    space = {"blocks": [{"conv": {"out_channels": {"choise": [4, 8]}, "kernel_size": 1}}]}
+    with pytest.raises(InvalidSpecError) as error:
+        Plan.model_validate({"seet": 1, "space": space})
+    law = "input should be a valid integer, not {'choise': [4, 8]}; perhaps you meant 'choice'"
+    assert [str(fault) for fault in error.value.faults] == [
+        f"space.blocks[0].conv.out_channels: {law}",
+        "seet: unknown key; perhaps you meant 'seed'",
+    ]
 
 
 @pytest.mark.parametrize("data", [None, [], "mnist", 3])

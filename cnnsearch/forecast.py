@@ -1,0 +1,60 @@
+"""How long would a study take? By the plan's own schedules and what this machine's last run on such data told."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from math import ceil
+from statistics import mean
+
+from cnnsearch.parts import Finals, Pruner
+from cnnsearch.plan import Candidate, Plan
+from cnnsearch.recipe import Recipe
+from cnnsearch.speed import Speed, recall
+
+_NO_NETWORKS = ("majority", "logistic")
+_SEARCHED_AGAIN = "random-search"
+
+
+def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str]) -> str:
+    """Say it in words, for candidates like those `drawn`."""
+    speed = recall(plan.facts.key, devices[0])
+    if speed is None or not drawn:
+        return "unknown until the first run"
+    search = _search_seconds(plan, drawn, speed) / len(devices)
+    if plan.budget.minutes:
+        search = min(search, 60 * plan.budget.minutes)
+    told = f"about {_minutes(search)} for the search"
+    if plan.finals:
+        finals = _finals_seconds(plan, plan.finals, drawn, speed, len(devices))
+        finals += search if _SEARCHED_AGAIN in plan.finals.baselines else 0
+        told += f" and {_minutes(finals)} for the finals"
+    return f"{told}, by this machine's speed in the run of {datetime.fromtimestamp(speed.time).astimezone().date()}"
+
+
+def passes_of(recipe: Recipe, pruner: Pruner) -> float:
+    """Give how often a candidate's training goes through the images, on average: few pass the pruner's rungs.
+
+    >>> passes_of(Recipe(epochs=5), Pruner(kind="halving", rungs=(1, 3), keep=0.25))
+    1.625
+    """
+    keep = {"none": 1.0, "median": 0.5}.get(pruner.kind, pruner.keep)
+    passes = enumerate(recipe.passes, start=1)
+    return sum(share * keep ** sum(rung < epoch for rung in pruner.rungs) for epoch, share in passes)
+
+
+def _search_seconds(plan: Plan, drawn: Sequence[Candidate], speed: Speed) -> float:
+    images = plan.facts.train_images
+    each = (passes_of(c.recipe, plan.pruner) * images * speed.seconds(c.network.cost.macs) for c in drawn)
+    return plan.budget.trials * mean(each)
+
+
+def _finals_seconds(plan: Plan, finals: Finals, drawn: Sequence[Candidate], speed: Speed, workers: int) -> float:
+    """Give the seconds of the trainings in their turns: the candidates with the baselines, then the other seeds."""
+    candidates = min(finals.candidates, plan.budget.trials)
+    baselines = sum(name not in {*_NO_NETWORKS, _SEARCHED_AGAIN} for name in finals.baselines)
+    trainings = candidates + baselines + min(finals.finalists, candidates) * (finals.seeds - 1)
+    each = mean(sum(finals.recipe(c.recipe).passes) * speed.seconds(c.network.cost.macs) for c in drawn)
+    return ceil(trainings / workers) * each * plan.facts.train_images
+
+
+def _minutes(seconds: float) -> str:
+    return f"{max(1, round(seconds / 60))} min"
