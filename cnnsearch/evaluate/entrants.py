@@ -141,9 +141,14 @@ def score_of(training: Retrained) -> float:
 def _candidate(trial: Trial, plan: Plan) -> Entrant:
     assert plan.finals
     costs = plan.aim.standing(0.0, trial, trial.latency).costs
-    recipe, limit = plan.finals.recipe(trial.recipe), plan.budget.trial_seconds
-    longer = max(1.0, sum(recipe.passes) / sum(trial.recipe.passes))
-    return Entrant(name_of(trial.number), trial.network, recipe, costs, limit and limit * longer)
+    recipe = plan.finals.recipe(trial.recipe)
+    return Entrant(name_of(trial.number), trial.network, recipe, costs, seconds_for(recipe, trial.recipe, plan))
+
+
+def seconds_for(recipe: Recipe, searched: Recipe, plan: Plan) -> float | None:
+    """Give how long a training after the search may take, by how much longer its schedule is; None for any time."""
+    limit = plan.budget.trial_seconds
+    return limit and limit * max(1.0, sum(recipe.passes) / sum(searched.passes))
 
 
 def _finished_twin(plan: Plan) -> Run:

@@ -29,7 +29,8 @@ from cnnsearch.seeds import seed_of
 from cnnsearch.terminal import Bar
 
 Role = Literal["entrant", "variant"]
-FOLDER = "finals"
+FOLDERS: dict[Role, str] = {"entrant": "finals", "variant": "variants"}
+"""Where the weights of a training lie within the run, and until it is over where it stands; of variants none stay."""
 PATIENCE = 0.5  # seconds between looks at what is to be done
 MOST_DEATHS = 3
 
@@ -55,6 +56,7 @@ class Trainings:
     def __init__(self, field: Field, run: Run, seed: int, record: Record, bar: Bar, role: Role = "entrant") -> None:
         self._field, self._folder, self._seed = field, run.folder, seed
         self._role: Role = role
+        self._place = run.folder / FOLDERS[role]
         self._record, self._bar = record, bar
         self._live: dict[int, _Live] = {}
         self._waiting: list[_Live] = []
@@ -78,7 +80,7 @@ class Trainings:
 
     def run(self, executor: Executor) -> None:
         """Train until nothing is left; every result is in the record when it is counted."""
-        make_folder(self._folder / FOLDER)
+        make_folder(self._place)
         self._tidy()
         self._count()
         while self._feed(executor) or self._live:
@@ -88,9 +90,11 @@ class Trainings:
 
     def _tidy(self) -> None:
         """Remove what earlier calls that were killed left behind, but for where those go on that still take part."""
-        remove_drafts(self._folder / FOLDER)
-        kept = {checkpoint_of(self._folder / weights_of(each.key)) for each in to_train(self._field, self.done)}
-        for checkpoint in (self._folder / FOLDER).glob(f"*{CHECKPOINT}"):
+        remove_drafts(self._place)
+        kept = {
+            checkpoint_of(self._folder / weights_of(each.key, self._role)) for each in to_train(self._field, self.done)
+        }
+        for checkpoint in (self._place).glob(f"*{CHECKPOINT}"):
             if checkpoint not in kept:
                 checkpoint.unlink()
 
@@ -119,7 +123,7 @@ class Trainings:
             network=training.entrant.network,
             recipe=training.entrant.recipe,
             seed=seed_of(self._seed, name, f"final {seed}"),
-            weights=str(self._folder / weights_of(training.key)),
+            weights=str(self._folder / weights_of(training.key, self._role)),
             seconds=training.entrant.seconds,
         )
 
@@ -155,7 +159,7 @@ class Trainings:
 
     def _finish(self, live: _Live, reason: str = "") -> None:
         entrant, seed = live.training
-        kept = "" if reason else self._kept(weights_of(live.training.key))
+        kept = "" if reason else self._kept(weights_of(live.training.key, self._role))
         cost = entrant.network.cost
         over = Retrained(
             role=self._role,
@@ -173,7 +177,7 @@ class Trainings:
             sha256=_sha256(self._folder / kept) if kept else "",
         )
         self._record.append(over)
-        checkpoint_of(self._folder / weights_of(live.training.key)).unlink(missing_ok=True)
+        checkpoint_of(self._folder / weights_of(live.training.key, self._role)).unlink(missing_ok=True)
         self.done[live.training.key] = over
         self._count()
         told = reason or f"{score_of(over):.2%} of the validation images"
@@ -217,14 +221,14 @@ def _plain(network: Network) -> dict[str, Any]:
     return network.model_dump(mode="json", exclude_defaults=True)
 
 
-def weights_of(key: Key) -> str:
+def weights_of(key: Key, role: Role) -> str:
     """Name the file of a training's weights, within the run's folder.
 
-    >>> weights_of(("trial 12", 0))
+    >>> weights_of(("trial 12", 0), "entrant")
     'finals/trial-12-seed-0.safetensors'
     """
     name, seed = key
-    return f"{FOLDER}/{re.sub('[^a-z0-9]+', '-', name.lower())}-seed-{seed}.safetensors"
+    return f"{FOLDERS[role]}/{re.sub('[^a-z0-9]+', '-', name.lower())}-seed-{seed}.safetensors"
 
 
 def _is_whole(folder: Path, training: Retrained) -> bool:

@@ -6,12 +6,13 @@ from cnnsearch import history
 from cnnsearch.ablation import Ablation, ablation
 from cnnsearch.errors import RunError
 from cnnsearch.evaluate.conduct import plan_of_run
-from cnnsearch.evaluate.entrants import Entrant, Field
+from cnnsearch.evaluate.entrants import Entrant, Field, seconds_for
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings
 from cnnsearch.explain.variants import variants
 from cnnsearch.history import Run
 from cnnsearch.network import Network
 from cnnsearch.parts import Finals
+from cnnsearch.plan import Plan
 from cnnsearch.record import own
 from cnnsearch.verdict import Row, verdict
 
@@ -26,7 +27,7 @@ def explain(folder: Path, seeds: int = 1, *, quiet: bool = False) -> Ablation | 
     with own(folder) as record, bar_of_trainings("variants", quiet=quiet) as bar:
         run = history.read(folder)
         winner = _winner(run)
-        taking_part = _field(winner, seeds)
+        taking_part = _field(winner, seeds, plan)
         trainings = Trainings(taking_part, run, plan.seed, record, bar, role="variant")
         trainings.run_in_workers(plan)
     return ablation(history.read(folder))
@@ -40,10 +41,13 @@ def _winner(run: Run) -> Row:
     return found.winner
 
 
-def _field(winner: Row, seeds: int) -> Field:
+def _field(winner: Row, seeds: int, plan: Plan) -> Field:
     network, recipe = Network.model_validate(winner.network), winner.trainings[0].recipe
     assert recipe
+    assert winner.trial
+    limit = seconds_for(recipe, winner.trial.recipe, plan)
     others = tuple(
-        Entrant(f"{winner.entrant} {variant.name}", variant.network, recipe) for variant in variants(network)
+        Entrant(f"{winner.entrant} {variant.name}", variant.network, recipe, seconds=limit)
+        for variant in variants(network)
     )
     return Field(Finals(finalists=100, seeds=seeds), others, ())

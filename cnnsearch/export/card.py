@@ -140,8 +140,8 @@ def _training(source: Source, run: Run) -> Iterator[str]:
         seeds = len(winner.trainings)
         yield (
             f"Then the best {len(again)} were trained again with a fresh seed, and "
-            f"{sum(len(row.trainings) == seeds for row in again)} of them with {seeds} in all; the winner has the best "
-            f"mean on the validation images. Its scores there: {', '.join(map(percent, winner.scores))}; these are the "
+            f"{sum(len(row.trainings) == seeds for row in again)} of them with {seeds} in all; the winner "
+            f"{_law(run, source.verdict)}. Its scores there: {', '.join(map(percent, winner.scores))}; these are the "
             "weights of the best. Recipe:"
         )
         yield _recipe(winner.trainings[winner.best].recipe)
@@ -149,6 +149,15 @@ def _training(source: Source, run: Run) -> Iterator[str]:
         trial = run.ranked[0]
         yield f"This network is trial {trial.number}, trained in {trial.seconds:.0f} s by this recipe:"
         yield _recipe(trial.recipe)
+
+
+def _law(run: Run, verdict: Verdict) -> str:
+    if run.aim.floor is None:
+        return "has the best mean on the validation images"
+    floor = percent(run.aim.floor)
+    if not verdict.meets_floor:
+        return f"has the best mean on the validation images, as none surely reads {floor} of them right"
+    return f"is the cheapest whose 95 % interval begins at {floor} of the validation images or above"
 
 
 def _recipe(recipe: Recipe | None) -> str:
