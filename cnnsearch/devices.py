@@ -127,4 +127,4 @@ def _devices(device: str | None) -> tuple[str, ...]:
 
 
 def _refused(message: str) -> InvalidSpecError:
-    return InvalidSpecError((Fault("device", message),))
+    return InvalidSpecError((Fault("executor.device", message),))

@@ -1,9 +1,9 @@
 """What happened in a run? Reads its folder into one frozen value; needs neither torch nor optuna."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -22,11 +22,13 @@ from cnnsearch.events import (
 )
 from cnnsearch.files import read_own
 from cnnsearch.objectives import Aim, Objectives
+from cnnsearch.parts import Finals
 from cnnsearch.ranking import Standing, front
 from cnnsearch.record import EPOCHS, RECORD, sound_bytes
 from cnnsearch.sameness import fingerprint_of
 from cnnsearch.story import Trial, trials
 
+T = TypeVar("T")
 PLAN = "plan.json"
 SUMMARY = "summary.json"
 _OBJECTIVES: TypeAdapter[Objectives] = TypeAdapter(Objectives)
@@ -66,10 +68,19 @@ class Run(NamedTuple):
     @property
     def aim(self) -> Aim:
         """What was sought; the plans of the first runs do not say it, and sought accuracy."""
+        return self._of_plan("objectives", lambda given: Aim.of(_OBJECTIVES.validate_python(given)))
+
+    @property
+    def finals(self) -> Finals:
+        """How the winner is chosen; as by default where the plan does not say."""
+        return self._of_plan("finals", Finals.model_validate)
+
+    def _of_plan(self, name: str, read: Callable[[dict[str, Any]], T]) -> T:
+        given: dict[str, Any] = self.plan.get(name) or {}
         try:
-            return Aim.of(_OBJECTIVES.validate_python(self.plan.get("objectives", {})))
+            return read(given)
         except ValueError as error:  # of a later version, or edited
-            law = f"its objectives cannot be read ({brief(self.plan['objectives'])})"
+            law = f"its {name} cannot be read ({brief(given)})"
             raise RunError(
                 f"{self.folder / PLAN}: {law}; restore it, or read it with the version that wrote it"
             ) from error

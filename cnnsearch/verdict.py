@@ -114,7 +114,7 @@ def name_of(trial: int) -> str:
 
 def verdict(run: Run) -> Verdict | None:
     """Read the finals of a run; None where no finalist is trained to its end."""
-    finals = Finals.model_validate(run.plan.get("finals") or {})
+    finals = run.finals
     rows = _rows(run, finals)
     candidates = [row for row in rows if row.trial]
     if not candidates:

@@ -122,8 +122,8 @@ def test_a_driver_s_tool_without_a_driver_means_no_gpu(tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("device", "message"),
     [
-        ("tpu", "device: 'tpu' is no device; write 'cpu', 'cuda' for all GPUs, or 'cuda:0' for the first"),
-        ("cuda:7", "device: 'cuda:7' is not here; there are cuda:0, cuda:1"),
+        ("tpu", "executor.device: 'tpu' is no device; write 'cpu', 'cuda' for all GPUs, or 'cuda:0' for the first"),
+        ("cuda:7", "executor.device: 'cuda:7' is not here; there are cuda:0, cuda:1"),
     ],
 )
 def test_a_device_that_is_not_here_is_refused(device: str, message: str) -> None:
@@ -136,7 +136,9 @@ def test_a_device_that_is_not_here_is_refused(device: str, message: str) -> None
 def test_a_gpu_where_there_is_none_is_refused() -> None:
     with pytest.raises(InvalidSpecError) as error:
         devices.slots(None, "cuda")
-    assert str(error.value) == ("device: 'cuda' is asked for and nvidia-smi lists no GPU that may be used; use 'cpu'")
+    assert str(error.value) == (
+        "executor.device: 'cuda' is asked for and nvidia-smi lists no GPU that may be used; use 'cpu'"
+    )
 
 
 @pytest.mark.parametrize(("share", "count"), [("max 100000", 8), ("250000 100000", 2), ("50000 100000", 1), ("?", 8)])

@@ -183,7 +183,7 @@ def test_a_value_that_cannot_be_read_is_refused_by_its_flag(
         (["--pruner.rungs", "3"], "pruner.rungs: must be a list in brackets, not 3"),
         (
             ["--device", "tpu"],
-            "device: 'tpu' is no device; write 'cpu', 'cuda' for all GPUs, or 'cuda:0' for the first",
+            "executor.device: 'tpu' is no device; write 'cpu', 'cuda' for all GPUs, or 'cuda:0' for the first",
         ),
         (
             ["--import", "nowhere"],

@@ -153,12 +153,13 @@ def test_networks_that_are_all_alike_cover_nothing(tmp_path: Path) -> None:
     assert drawn.reason == "the hypervolume needs two networks of which one is better and the other cheaper"
 
 
-def test_objectives_that_nobody_knows_are_refused_with_their_file(tmp_path: Path) -> None:
-    run = seeking(tmp_path / "run", {"speed": {}})
-    with pytest.raises(RunError) as error:
-        as_page(run)
-    law = f"{tmp_path / 'run' / 'plan.json'}: its objectives cannot be read ({{'speed': {{}}}})"
-    assert str(error.value) == f"{law}; restore it, or read it with the version that wrote it"
+def test_objectives_and_finals_that_nobody_knows_are_refused_with_their_file(tmp_path: Path) -> None:
+    run = seeking(tmp_path / "run", OBJECTIVES[0])
+    for name, given in (("objectives", {"speed": {}}), ("finals", {"seed": 3})):
+        with pytest.raises(RunError) as error:
+            as_page(run._replace(plan={**run.plan, name: given}))
+        law = f"{tmp_path / 'run' / 'plan.json'}: its {name} cannot be read ({given})"
+        assert str(error.value) == f"{law}; restore it, or read it with the version that wrote it"
 
 
 @pytest.mark.parametrize(

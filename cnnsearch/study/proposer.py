@@ -162,8 +162,9 @@ class Proposer:
         return len(self._unstored)
 
     def _is_free(self, patience: float) -> bool:
-        is_file = self._url.get_backend_name() == "sqlite" and self._url.database not in {None, "", ":memory:"}
-        return not is_file or is_free(Path(str(self._url.database)), patience)
+        database = self._url.database or ":memory:"
+        is_file = self._url.get_backend_name() == "sqlite" and not database.startswith((":memory:", "file:"))
+        return not is_file or is_free(Path(database), patience)
 
     def forget(self, trial: int) -> None:
         """Tell that a proposal came to nothing."""
