@@ -125,7 +125,7 @@ class Plan(Word):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Decides what is drawn, and with the candidate's number initial weights, data order and augmentation."""
     start: Annotated[tuple[Network, ...], BeforeValidator(as_tuple)] = ()
-    """Networks that are tried first."""
+    """Networks that are tried first; in a file also the names of their files, from the plan's folder."""
     imports: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
     """Modules of one's own that register kinds of blocks."""
     finals: Finals | None = Finals()
