@@ -5,13 +5,10 @@ from datetime import datetime
 from math import ceil
 from statistics import mean
 
-from cnnsearch.parts import Finals, Pruner
+from cnnsearch.parts import SIMPLE, Finals, Pruner
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.recipe import Recipe
 from cnnsearch.speed import Speed, recall
-
-_NO_NETWORKS = ("majority", "logistic")
-_SEARCHED_AGAIN = "random-search"
 
 
 def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str]) -> str:
@@ -22,10 +19,11 @@ def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str]) -> 
     search = _search_seconds(plan, drawn, speed) / len(devices)
     if plan.budget.minutes:
         search = min(search, 60 * plan.budget.minutes)
-    told = f"about {_minutes(search)} for the search"
+    least = "at least" if plan.budget.until_flat else "about"
+    told = f"{least} {_minutes(search)} for the search"
     if plan.finals:
         finals = _finals_seconds(plan, plan.finals, drawn, speed, len(devices))
-        finals += search if _SEARCHED_AGAIN in plan.finals.baselines else 0
+        finals += search if "random-search" in plan.finals.baselines else 0
         told += f" and {_minutes(finals)} for the finals"
     return f"{told}, by this machine's speed in the run of {datetime.fromtimestamp(speed.time).astimezone().date()}"
 
@@ -48,9 +46,9 @@ def _search_seconds(plan: Plan, drawn: Sequence[Candidate], speed: Speed) -> flo
 
 
 def _finals_seconds(plan: Plan, finals: Finals, drawn: Sequence[Candidate], speed: Speed, workers: int) -> float:
-    """Give the seconds of the trainings in their turns: the candidates with the baselines, then the other seeds."""
+    """Give the seconds of all trainings, so many at a time: of candidates, their other seeds and the baselines."""
     candidates = min(finals.candidates, plan.budget.trials)
-    baselines = sum(name not in {*_NO_NETWORKS, _SEARCHED_AGAIN} for name in finals.baselines)
+    baselines = sum(name not in SIMPLE for name in finals.baselines)
     trainings = candidates + baselines + min(finals.finalists, candidates) * (finals.seeds - 1)
     each = mean(sum(finals.recipe(c.recipe).passes) * speed.seconds(c.network.cost.macs) for c in drawn)
     return ceil(trainings / workers) * each * plan.facts.train_images

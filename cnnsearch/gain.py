@@ -13,7 +13,9 @@ examples/benchmarks/README.md has what was expected beside what came, and what w
 # (scipy has no stubs)
 
 from collections.abc import Sequence
-from math import comb, log, sqrt
+from itertools import accumulate
+from math import log, sqrt
+from operator import mul
 from typing import NamedTuple
 
 from cnnsearch.history import Run
@@ -70,7 +72,7 @@ def rise(scores: Sequence[float], draws: int, more: int) -> tuple[float, float]:
 
     best, half = sorted(scores, reverse=True), len(scores) // 2
     # By place how probably none of the so many best is in a random half.
-    outside = [comb(len(best) - place, half) / comb(len(best), half) for place in range(1, len(best) - half + 1)]
+    outside = list(accumulate(((n - half) / n for n in range(len(best), half, -1)), mul))
     doubling = sum(share * (best[place - 1] - best[place]) for place, share in enumerate(outside, start=1))
     units = [share / place for place, share in enumerate(outside, start=1)]
     freedom = 2 * sum(units) ** 2 / sum(unit**2 for unit in units)

@@ -82,6 +82,16 @@ class Pruner(Word):
 
 
 Baseline = Literal["majority", "logistic", "lenet5", "handmade", "random-search"]
+BASELINES: dict[Baseline, str] = {
+    "majority": "majority class",
+    "logistic": "logistic regression",
+    "lenet5": "LeNet-5",
+    "handmade": "hand-made network",
+    "random-search": "random search",
+}
+"""What each is called among the entrants."""
+SIMPLE: tuple[Baseline, ...] = ("majority", "logistic")
+"""Those that are no networks."""
 
 
 class Finals(Word):

@@ -24,7 +24,8 @@ def describe(plan: Plan) -> Iterator[str]:
     yield f"data      {facts.name}: {facts.train_images:,} training images, {facts.validation_images:,} for validation"
     if facts.notice:
         yield f"notice    {facts.notice}"
-    yield f"budget    {budget.trials} trials{f', {budget.minutes} minutes' if budget.minutes else ''}"
+    again = ", again and again until more promise too little" if budget.until_flat else ""
+    yield f"budget    {budget.trials} trials{f', {budget.minutes} minutes' if budget.minutes else ''}{again}"
     yield f"sought    {plan.aim}"
     yield f"limits    {limits or 'none'}"
     yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan)}"

@@ -59,22 +59,13 @@ def console(width: int) -> Console:
     return made
 
 
-def exit_status(story: Callable[[], None]) -> int:
-    """Do what may be stopped and goes on later; give the exit status.
+def exit_status(story: Callable[[], int], stopped: str) -> int:
+    """Do what may be stopped, which gives its exit status; say `stopped` where a signal ends it.
 
-    0 done, 129, 130 or 143 stopped by a signal, or `status_of` what went wrong.
+    129, 130 or 143 stopped by a signal, or `status_of` what went wrong.
     """
-
-    def done() -> int:
-        story()
-        return 0
-
     try:
-        return obeying(done, _stopped)
+        return obeying(story, lambda: print(f"\nstopped; {stopped}", file=sys.stderr))  # noqa: T201
     except (CnnsearchError, OSError) as error:
         print(error, file=sys.stderr)  # noqa: T201 (it is for the terminal)
         return status_of(error)
-
-
-def _stopped() -> None:
-    print("\nstopped; what is trained is kept. The same command goes on.", file=sys.stderr)  # noqa: T201

@@ -13,7 +13,7 @@ from cnnsearch.certainty import Interval, accuracy_interval, holm, paired_p, sha
 from cnnsearch.events import Retrained, Tested
 from cnnsearch.history import Run, Trial
 from cnnsearch.objectives import Aim
-from cnnsearch.parts import Finals
+from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.ranking import rank
 from cnnsearch.recipe import Recipe
 
@@ -120,12 +120,13 @@ def verdict(run: Run) -> Verdict | None:
     if not candidates:
         return None
     seeds = min(finals.seeds, max(len(row.trainings) for row in candidates))
-    winner = min((row for row in candidates if len(row.trainings) >= seeds), key=lambda row: _place(row, run.aim))
+    whole = [row for row in candidates if len(row.trainings) >= seeds]
+    winner = min(whole, key=lambda row: _place(row, run.aim, finals))
     others = sorted((row for row in rows if row is not winner), key=_rank)
     assert winner.trial
     assert winner.trial.score is not None
     gap = winner.trial.score - winner.mean
-    meets = run.aim.floor is None or surely(winner.scores, run.validation_images) >= run.aim.floor
+    meets = run.aim.floor is None or _sure(winner, finals) >= run.aim.floor
     return Verdict(winner, (winner, *_compared(winner, others)), seeds, gap, len(run.openings), meets)
 
 
@@ -139,12 +140,12 @@ def _rows(run: Run, finals: Finals) -> list[Row]:
     """Give those who take part now: earlier finals, before more trials or with other epochs, had others."""
     tested = {tested.sha256: tested for tested in run.tested}
     candidates = {name_of(trial.number): trial for trial in run.distinct[: finals.candidates]}
-    searched = {name_of(trial.number) for trial in run.trials}
+    baselines = {BASELINES[name] for name in finals.baselines}
     rows: list[Row] = []
     for entrant in dict.fromkeys(training.entrant for training in run.retrained):
         trial = candidates.get(entrant)
         own = _complete_of(run, entrant, trial and finals.recipe(trial.recipe))
-        if own and (trial or entrant not in searched):
+        if own and (trial or entrant in baselines):
             of_each = tuple(tested.get(training.sha256) for training in own)
             rows.append(Row(entrant, trial, own, of_each, images=run.validation_images))
     return rows
@@ -157,10 +158,15 @@ def _complete_of(run: Run, entrant: str, recipe: Recipe | None) -> tuple[Retrain
     return tuple(sorted((each for each in own if each.recipe == wanted), key=lambda each: each.seed))
 
 
-def _place(row: Row, aim: Aim) -> tuple[float, ...]:
+def _place(row: Row, aim: Aim, finals: Finals) -> tuple[float, ...]:
     assert row.trial
     standing = aim.standing(row.mean, row.trial, row.trial.latency)
-    return *rank(standing, aim.floor, surely(row.scores, row.images)), row.parameters, row.trial.number
+    return *rank(standing, aim.floor, _sure(row, finals)), row.parameters, row.trial.number
+
+
+def _sure(row: Row, finals: Finals) -> float:
+    """Give the accuracy that an entrant surely has; none without all of its seeds, be they failed or still to come."""
+    return surely(row.scores, row.images) if len(row.scores) >= finals.seeds else 0.0
 
 
 def _rank(row: Row) -> tuple[float, int, str]:
@@ -168,7 +174,7 @@ def _rank(row: Row) -> tuple[float, int, str]:
 
 
 def _compared(winner: Row, others: Iterable[Row]) -> list[Row]:
-    """Test the winner's shipped weights against the runner-up's and each baseline's."""
+    """Test the winner's shipped weights against those of all others that the test images were read for."""
     others = list(others)
     mine = winner.tested[winner.best]
     rivals = [row for row in others if mine and row.tested[row.best]]

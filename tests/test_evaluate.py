@@ -45,7 +45,7 @@ from cnnsearch.evaluate.training import Trainings, bar_of_trainings
 from cnnsearch.events import Retrained
 from cnnsearch.messages import Reason
 from cnnsearch.objectives import Aim
-from cnnsearch.parts import Finals
+from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.plan import Plan
 from cnnsearch.verdict import verdict
 
@@ -122,6 +122,16 @@ def test_with_a_floor_the_cheapest_are_finalists_until_one_meets_it_surely(most:
     assert chosen == [*met, *sorted(first.keys() - {*met}, key=lambda name: -first[name])][: len(chosen)]
     sure = [name for name in chosen if surely([score_of(done[name, seed]) for seed in range(seeds)], None) >= 0.9]
     assert sure == chosen[-1:] or (not sure and len(chosen) == most)
+
+
+def test_one_whose_other_seeds_failed_meets_no_floor() -> None:
+    priced = tuple(entrant._replace(costs=(float(cost),)) for cost, entrant in enumerate(entrants("ab")))
+    taking_part = Field(Finals(finalists=1, seeds=3), priced, (), Aim(("parameters",), 0.9))
+    done: dict[Key, Retrained] = {}
+    while left := to_train(taking_part, done):
+        name, seed = left[0].key
+        done[left[0].key] = result(left[0], None if name == "a" and seed else 0.95)
+    assert [entrant.name for entrant in finalists(taking_part, done)] == ["a", "b"]
 
 
 def test_one_that_failed_is_no_finalist() -> None:
@@ -268,6 +278,27 @@ def test_more_seeds_than_asked_are_no_reason_to_win(tmp_path: Path) -> None:
     assert found.winner.mean == max(row.mean for row in found.rows if row.trial)
 
 
+def test_a_winner_without_all_of_its_seeds_surely_meets_no_floor(tmp_path: Path) -> None:
+    folder = run_of(tmp_path)
+    train(folder, learn, seeds=2)
+    floor = {"validation_accuracy": {"at_least": 0.01}, "parameters": {}}
+    run = history.read(folder)
+    whole = run._replace(plan={**run.plan, "objectives": floor})
+    first = run._replace(plan=whole.plan, retrained=tuple(each for each in run.retrained if each.seed == 0))
+    found = verdict(whole), verdict(first)
+    assert [each and each.meets_floor for each in found] == [True, False]
+
+
+def test_baselines_that_are_asked_for_no_more_take_no_part(finished: tuple[Path, str]) -> None:
+    run = history.read(finished[0])
+    fewer = run._replace(plan={**run.plan, "finals": {**run.plan["finals"], "baselines": ["majority"]}})
+    before, after = verdict(run), verdict(fewer)
+    assert before
+    assert after
+    assert {row.entrant for row in before.rows if not row.trial} > {"majority class"}
+    assert {row.entrant for row in after.rows if not row.trial} == {"majority class"}
+
+
 # Baselines that are no networks
 
 
@@ -289,9 +320,9 @@ def test_however_large_images_are_logistic_regression_sees_no_more_of_them_than_
 
 
 def test_logistic_regression_on_averages_still_reads(digits: DataSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole, learned = simple.fit(simple.LOGISTIC, digits)
+    whole, learned = simple.fit(BASELINES["logistic"], digits)
     monkeypatch.setattr(simple, "MOST_BYTES", 4 * 1_197 * 16)
-    averaged, fewer = simple.fit(simple.LOGISTIC, digits)
+    averaged, fewer = simple.fit(BASELINES["logistic"], digits)
     images_NCHW, labels_N = digits.validation
     right = [(classify(images_NCHW) == labels_N).float().mean().item() for classify in (whole, averaged)]
     assert (learned, fewer) == (650, 170)
@@ -383,6 +414,20 @@ def test_the_same_finals_again_train_and_read_nothing(study: Path) -> None:
     before = events(study)
     evaluate(study, quiet=True)
     assert events(study) == before
+
+
+@pytest.mark.parametrize("damaged", ["", "[]", "{"])
+def test_a_damaged_summary_keeps_no_winner_from_being_told(study: Path, damaged: str) -> None:
+    before = json.loads((study / "summary.json").read_text())["winner"]
+    (study / "summary.json").write_text(damaged)
+    evaluate(study, quiet=True)
+    assert json.loads((study / "summary.json").read_text()) == {"winner": before}
+
+
+def test_an_edited_plan_is_told_before_anything_is_made_of_it(study: Path) -> None:
+    (study / "plan.json").write_text("{}")
+    with pytest.raises(RunError, match="is not the plan of this run, so damaged or edited"):
+        evaluate(study, quiet=True)
 
 
 def test_the_same_command_again_keeps_the_winner_in_the_summary(study: Path) -> None:

@@ -92,7 +92,7 @@ def test_no_seeds_are_refused(tmp_path: Path) -> None:
     done = python(["-m", "cnnsearch.explain", "x", "--seeds", "0"], tmp_path)
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         2,
-        "python -m cnnsearch.explain: error: --seeds: at least 1, not 0",
+        "python -m cnnsearch.explain: error: --seeds: from 1 to 100, not 0",
     )
 
 

@@ -499,6 +499,14 @@ def test_the_winner_is_taken_before_the_best(tmp_path: Path, digits: DataSet) ->
     assert find(tmp_path / "best").role == "given"
 
 
+def test_a_former_winner_that_the_finals_name_no_more_is_not_exported(
+    tmp_path: Path, run: Path, digits: DataSet
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    trained(folder / "winner", digits)
+    assert find(folder)[1:3] == (folder / "best", "best")
+
+
 def test_a_folder_without_a_trained_network_is_told(tmp_path: Path) -> None:
     done = python(["-m", "cnnsearch.export", "nothing"], tmp_path)
     assert done.returncode == 1

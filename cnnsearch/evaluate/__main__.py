@@ -16,11 +16,12 @@ def main() -> int:
     from cnnsearch.evaluate.table import show
     from cnnsearch.report import write_report
 
-    def story() -> None:
+    def story() -> int:
         show(evaluate(folder, finals={name: value for name, value in options.items() if value is not None}))
         write_report(folder)
+        return 0
 
-    return exit_status(story)
+    return exit_status(story, "what is trained is kept. The same command goes on.")
 
 
 def _options() -> dict[str, Any]:

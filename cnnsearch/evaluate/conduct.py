@@ -31,6 +31,7 @@ def evaluate(folder: Path, *, finals: dict[str, Any] | None = None, quiet: bool 
     `finals` are fields of the plan's `finals` that take the place of the run's own. Raises RunError where no trial is
     complete, none of the finals' trainings is, or the study is running; DataError where the data cannot be had.
     """
+    history.read(folder)  # refuses a damaged run before anything is made of its plan
     stored = history.plan_of(folder)
     usual = stored.get("finals") or finals_of({**stored, "dataset": _dataset_of(stored, folder)})
     plan = plan_of_run(folder, finals={**usual, **(finals or {})})

@@ -1,7 +1,7 @@
 """Who takes part in the finals, and what is still to be trained?
 
-First the best of the search and the baselines are trained once, with a fresh seed; then the best of those of the search
-with more seeds. What follows is decided by what is done alone, so finals that were cut go on as if they had not been.
+First the best of the search are trained once, with a fresh seed; then the best of these with more seeds, and last the
+baselines. What follows is decided by what is done alone, so finals that were cut go on as if they had not been.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,16 +16,12 @@ from cnnsearch.events import Retrained
 from cnnsearch.history import PLAN, Run, Trial
 from cnnsearch.network import Network
 from cnnsearch.objectives import Aim
-from cnnsearch.parts import Finals
+from cnnsearch.parts import BASELINES, SIMPLE, Finals
 from cnnsearch.plan import Plan
 from cnnsearch.ranking import Standing, rank
 from cnnsearch.recipe import Recipe
 from cnnsearch.shapes import Shape
 from cnnsearch.verdict import name_of
-
-RANDOM_SEARCH = "random search"
-MAJORITY = "majority class"
-LOGISTIC = "logistic regression"
 
 Key = tuple[str, int]
 """An entrant's name, and which of its seeds."""
@@ -85,15 +81,14 @@ def field(plan: Plan, run: Run) -> Field:
 def random_twin(plan: Plan, trials: int | None = None) -> Plan:
     """Make the same study with uniform draws, in a run beside it; with as many trials as the study came to."""
     budget = {**plan.budget.model_dump(), "trials": trials or plan.budget.trials, "until_flat": False}
-    given = {"sampler": {**plan.sampler.model_dump(), "kind": "random"}, "name": f"{plan.run_name}-random"}
+    given = {"sampler": {**plan.sampler.model_dump(), "kind": "random"}, "name": f"{plan.run_name[:93]}-random"}
     return Plan.model_validate({**plan.model_dump(mode="json"), **given, "budget": budget, "finals": None})
 
 
 def simple_names(plan: Plan) -> tuple[str, ...]:
     """Name the baselines that are no networks; they are fitted when all else is trained."""
     assert plan.finals
-    names = {"majority": MAJORITY, "logistic": LOGISTIC}
-    return tuple(names[asked] for asked in plan.finals.baselines if asked in names)
+    return tuple(BASELINES[asked] for asked in plan.finals.baselines if asked in SIMPLE)
 
 
 def to_train(field: Field, done: Mapping[Key, Retrained]) -> list[Training]:
@@ -130,7 +125,8 @@ def _nobody_is_sure(field: Field, chosen: Sequence[Entrant], done: Mapping[Key, 
     if field.aim.floor is None or any(key not in done for own in keys.values() for key in own):
         return False
     scores = [[score_of(done[key]) for key in own if done[key].state == "complete"] for own in keys.values()]
-    return not any(surely(own, field.validation_images) >= field.aim.floor for own in scores)
+    whole = [own for own in scores if len(own) == field.finals.seeds]
+    return not any(surely(own, field.validation_images) >= field.aim.floor for own in whole)
 
 
 def score_of(training: Retrained) -> float:
@@ -166,10 +162,10 @@ def _baselines(plan: Plan, best: Entrant) -> list[Entrant]:
     shape, classes, asked = Shape(*plan.facts.shape), len(plan.facts.classes), plan.finals.baselines
     made: list[Entrant] = []
     if "lenet5" in asked and (lenet := lenet5(shape, classes)):
-        made.append(best._replace(name="LeNet-5", network=lenet, recipe=gentle(best.recipe), costs=()))
+        made.append(best._replace(name=BASELINES["lenet5"], network=lenet, recipe=gentle(best.recipe), costs=()))
     if "handmade" in asked:
-        made.append(best._replace(name="hand-made network", network=handmade(shape, classes), costs=()))
+        made.append(best._replace(name=BASELINES["handmade"], network=handmade(shape, classes), costs=()))
     if "random-search" in asked:
         twin = _finished_twin(plan)
-        made += [_candidate(trial, plan)._replace(name=RANDOM_SEARCH) for trial in twin.ranked[:1]]
+        made += [_candidate(trial, plan)._replace(name=BASELINES["random-search"]) for trial in twin.ranked[:1]]
     return made

@@ -10,6 +10,8 @@ Accuracies are fractions; intervals are [low, high] at 95 %; fields are added, n
 """
 
 import json
+from pathlib import Path
+from typing import cast
 
 from cnnsearch.files import make_folder, write_whole
 from cnnsearch.history import SUMMARY, Run
@@ -29,8 +31,16 @@ def figures(run: Run) -> Plain:
 def summarize(run: Run) -> None:
     """Write the winner's figures into the summary."""
     path = run.folder / SUMMARY
-    summary: dict[str, Plain] = json.loads(path.read_bytes()) if path.exists() else {}
-    write_whole(path, json.dumps({**summary, "winner": figures(run)}, indent=2) + "\n")
+    write_whole(path, json.dumps({**_known(path), "winner": figures(run)}, indent=2) + "\n")
+
+
+def _known(path: Path) -> dict[str, Plain]:
+    """Read what stands in the summary; nothing where it is damaged: the study's command makes that again."""
+    try:
+        known: Plain = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return cast("dict[str, Plain]", known) if isinstance(known, dict) else {}
 
 
 def publish(run: Run, winner: Row) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from cnnsearch.data import DataSet
-from cnnsearch.evaluate.entrants import LOGISTIC, MAJORITY
+from cnnsearch.parts import BASELINES
 
 Classify = Callable[[Tensor], Tensor]
 """From images_NCHW (uint8) to the numbers of classes (int64)."""
@@ -26,7 +26,7 @@ BATCH = 1_000  # images that are made floats at once
 
 def fit(name: str, data: DataSet) -> tuple[Classify, int]:
     """Fit a baseline to the training images; give it, and how many numbers it learned."""
-    return {MAJORITY: _majority, LOGISTIC: _logistic}[name](data)
+    return {BASELINES["majority"]: _majority, BASELINES["logistic"]: _logistic}[name](data)
 
 
 def identity(name: str, data_sha256: str) -> str:

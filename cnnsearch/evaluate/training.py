@@ -159,7 +159,7 @@ class Trainings:
 
     def _finish(self, live: _Live, reason: str = "") -> None:
         entrant, seed = live.training
-        kept = "" if reason else self._kept(weights_of(live.training.key, self._role))
+        kept = "" if reason else self._keep_or_drop(weights_of(live.training.key, self._role))
         cost = entrant.network.cost
         over = Retrained(
             role=self._role,
@@ -183,7 +183,7 @@ class Trainings:
         told = reason or f"{score_of(over):.2%} of the validation images"
         self._bar.say(f"[{len(self.done)}/{self._total}] {_title(live.training)}: {told}")
 
-    def _kept(self, weights: str) -> str:
+    def _keep_or_drop(self, weights: str) -> str:
         if self._role == "entrant":
             return weights
         (self._folder / weights).unlink()

@@ -12,6 +12,8 @@ from cnnsearch.terminal import console, exit_status
 if TYPE_CHECKING:
     from cnnsearch.ablation import Ablation
 
+MOST_SEEDS = 100
+
 
 def main() -> int:
     """Train the winner's variants and print their differences; give the exit status."""
@@ -22,17 +24,18 @@ def main() -> int:
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose finals are over")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each variant (default: 1)")
     options = parser.parse_args()
-    if options.seeds < 1:
-        parser.error(f"--seeds: at least 1, not {options.seeds}")
+    if not 1 <= options.seeds <= MOST_SEEDS:
+        parser.error(f"--seeds: from 1 to {MOST_SEEDS}, not {options.seeds}")
     from cnnsearch.explain.conduct import explain
     from cnnsearch.report import write_report
 
-    def story() -> None:
+    def story() -> int:
         found = explain(options.run, options.seeds)
         page = write_report(options.run)
         _show(found, page)
+        return 0
 
-    return exit_status(story)
+    return exit_status(story, "what is trained is kept. The same command goes on.")
 
 
 def _show(found: "Ablation | None", page: Path) -> None:

@@ -50,4 +50,6 @@ def _field(winner: Row, seeds: int, plan: Plan) -> Field:
         Entrant(f"{winner.entrant} {variant.name}", variant.network, recipe, seconds=limit)
         for variant in variants(network)
     )
-    return Field(Finals(finalists=100, seeds=seeds), others, ())
+    # Not checked: a plan has at most 100 finalists, a deep network may have more variants.
+    finals = Finals().model_copy(update={"finalists": len(others), "seeds": seeds})
+    return Field(finals, others, ())

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnsearch.errors import CnnsearchError, status_of
-
 if TYPE_CHECKING:
     from cnnsearch.export.table import Table
 
@@ -15,11 +13,9 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str]) -> int:
     """Run one command line; give the exit status: 0 all formats made, 1 some or all are missing, else as everywhere."""
     given = _given(arguments)
-    try:
-        return _export(given)
-    except (CnnsearchError, OSError) as error:
-        print(error, file=sys.stderr)
-        return status_of(error)
+    from cnnsearch.terminal import exit_status
+
+    return exit_status(lambda: _export(given), "an export is put into its place when all of it is made.")
 
 
 class _Given(argparse.Namespace):
@@ -50,9 +46,10 @@ def _export(given: _Given) -> int:
     from cnnsearch.datasets import data_root
     from cnnsearch.history import PLAN, plan_of
     from cnnsearch.imports import import_kinds
+    from cnnsearch.plan import imports_of
 
     plan = plan_of(given.run) if (given.run / PLAN).is_file() else {}
-    import_kinds([*plan.get("imports", []), *given.imports])
+    import_kinds([*imports_of(plan), *given.imports])
 
     from cnnsearch.export.source import find
     from cnnsearch.export.write import export

@@ -30,9 +30,9 @@ def write_graph(bench: Bench) -> None:
     images_NCHW = torch.zeros(2, *bench.classifier.network.input.shape)
     with told("torch.export"):
         exported = torch.export.export(model, (images_NCHW,), dynamic_shapes=({0: Dim(BATCH, min=1)},))
-    for node in exported.graph.nodes:
-        node.meta.pop("stack_trace", None)
-    torch.export.save(exported, bench.folder / GRAPH, extra_files={CLASSES: json.dumps(bench.classifier.classes)})
+        for node in exported.graph.nodes:
+            node.meta.pop("stack_trace", None)
+        torch.export.save(exported, bench.folder / GRAPH, extra_files={CLASSES: json.dumps(bench.classifier.classes)})
 
 
 def write_onnx(bench: Bench) -> None:
@@ -40,12 +40,12 @@ def write_onnx(bench: Bench) -> None:
     need_extra()
     import onnx
 
-    exported = torch.export.load(bench.take(GRAPH))
+    graph = bench.take(GRAPH)
     with told("torch.onnx"):
-        model = _converted(exported)
-    _forget(model)
-    onnx.helper.set_model_props(model, {"classes": json.dumps(bench.classifier.classes)})
-    onnx.checker.check_model(model, full_check=True)
+        model = _converted(torch.export.load(graph))
+        _forget(model)
+        onnx.helper.set_model_props(model, {"classes": json.dumps(bench.classifier.classes)})
+        onnx.checker.check_model(model, full_check=True)
     (bench.folder / ONNX).write_bytes(model.SerializeToString())
 
 

@@ -34,19 +34,21 @@ def write_int8(bench: Bench) -> None:
 
     reader: Any = Reader(chosen(bench.data.train))
     source, prepared = bench.take(ONNX), bench.folder / "prepared.onnx"
-    with told("ONNX Runtime"):
-        quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-        quantization.quantize_static(
-            str(prepared),
-            str(bench.folder / INT8),
-            reader,
-            quant_format=quantization.QuantFormat.QDQ,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            per_channel=True,
-            reduce_range=True,
-        )
-    prepared.unlink()
+    try:
+        with told("ONNX Runtime"):
+            quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+            quantization.quantize_static(
+                str(prepared),
+                str(bench.folder / INT8),
+                reader,
+                quant_format=quantization.QuantFormat.QDQ,
+                activation_type=quantization.QuantType.QUInt8,
+                weight_type=quantization.QuantType.QInt8,
+                per_channel=True,
+                reduce_range=True,
+            )
+    finally:
+        prepared.unlink(missing_ok=True)
 
 
 def chosen(train: Split) -> Split:

@@ -1,5 +1,6 @@
 """Which trained network is exported, and what does its run say about it?"""
 
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -33,13 +34,16 @@ class Source(NamedTuple):
 
 def find(folder: Path) -> Source:
     """Find the network to export; raise RunError where there is none, or its two files do not belong together."""
-    role, files = _place(folder)
+    run = read(folder) if (folder / PLAN).is_file() else None
+    result = verdict(run) if run else None
+    # Later trials may have put all finalists of former finals out of the best few: then there is no winner now.
+    role, files = _place(folder, _PLACES[1:] if run and not result else _PLACES)
     classifier = weights.load(files)
     if _network(files / NETWORK).fingerprint != classifier.network.fingerprint:
         law = f"{files / NETWORK} describes another network than {weights.FILE_NAME} beside it holds"
         raise RunError(f"{law} ({classifier.network}); take both from one training")
-    run = read(folder) if (folder / PLAN).is_file() else None
-    result = verdict(run) if run and role == "winner" else None
+    if role != "winner":
+        result = None
     if result:
         refuse_others(files / weights.FILE_NAME, result)
     return Source(folder, files, role, classifier, run, result)
@@ -53,8 +57,8 @@ def refuse_others(file: Path, result: Verdict) -> None:
         raise RunError(f"{law}; `python -m cnnsearch.evaluate RUN` writes the winner's again")
 
 
-def _place(folder: Path) -> tuple[Role, Path]:
-    for role, name in _PLACES:
+def _place(folder: Path, places: Iterable[tuple[Role, str]]) -> tuple[Role, Path]:
+    for role, name in places:
         files = folder / name
         if (files / NETWORK).is_file() and (files / weights.FILE_NAME).is_file():
             return role, files

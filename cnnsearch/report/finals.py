@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from html import escape
 
 from cnnsearch.history import Run
-from cnnsearch.objectives import Aim
+from cnnsearch.objectives import WORDS, Aim, Name, price
 from cnnsearch.report.wording import duration
 from cnnsearch.verdict import NETWORK, WEIGHTS, Row, Verdict, verdict
 
@@ -32,10 +32,13 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
 
 
 def _costs(row: Row, aim: Aim) -> str:
-    """Tell what was sought to be small, the parameters in any case."""
+    """Tell the parameters, and what else was sought to be small."""
     assert row.trial
-    macs = f" and {row.trial.macs:,} multiply-adds" if "macs" in aim.costs else ""
-    return f"{row.parameters:,} parameters{macs}"
+    trial = row.trial
+    others: list[Name] = [name for name in aim.costs if name != "parameters"]
+    prices = [(WORDS[name], price(name, trial, trial.latency)) for name in others]
+    told = [f"{f'{cost:,.0f}' if cost >= 1 else f'{cost:.3g}'} {word}" for word, cost in prices]
+    return " and ".join([f"{row.parameters:,} parameters", *told])
 
 
 def cells(row: Row) -> tuple[str, ...]:
