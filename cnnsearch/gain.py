@@ -21,7 +21,6 @@ from typing import NamedTuple
 from cnnsearch.history import Run
 from cnnsearch.noise import noise_of
 
-LEAST_FREEDOM = 3  # of the noise over seeds: two trainings that happen to read the same tell nothing
 LEAST_COMPLETE = 4  # scores: with fewer a half says nothing
 
 
@@ -82,6 +81,6 @@ def rise(scores: Sequence[float], draws: int, more: int) -> tuple[float, float]:
 
 def _noise(run: Run, best: float) -> tuple[float | None, bool]:
     over_seeds = noise_of(run)
-    if over_seeds.freedom >= LEAST_FREEDOM and over_seeds.deviation:
+    if over_seeds.is_known:
         return over_seeds.deviation, True
     return sqrt(best * (1 - best) / run.validation_images) if run.validation_images else None, False

@@ -7,6 +7,8 @@ from cnnsearch.certainty import pooled_deviation
 from cnnsearch.history import Run
 from cnnsearch.verdict import verdict
 
+LEAST_FREEDOM = 3  # two trainings that happen to read the same tell nothing
+
 
 class Noise(NamedTuple):
     """The standard deviation of an accuracy over seeds."""
@@ -14,6 +16,11 @@ class Noise(NamedTuple):
     deviation: float
     freedom: int
     """Degrees of freedom that it was measured with; 0 where no network was trained twice."""
+
+    @property
+    def is_known(self) -> bool:
+        """Say whether it was measured well enough to be believed."""
+        return self.freedom >= LEAST_FREEDOM and self.deviation > 0
 
 
 def noise_of(run: Run) -> Noise:

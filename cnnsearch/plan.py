@@ -192,7 +192,8 @@ class Plan(Word):
         least = {name: self.searched.least(name) for name in self.limits.most}
         found = tuple(
             Fault(
-                f"limits.max_{name}", f"no network of the space has less than {least[name]:,}, not {most:,}; {way_out}"
+                f"limits.max_{name}",
+                f"no network of the space has fewer than {least[name]:,}, and the limit is {most:,}; {way_out}",
             )
             for name, most in self.limits.most.items()
             if least[name] > most

@@ -1,16 +1,19 @@
 """What would a study do? Shown without training, torch or optuna."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from cnnsearch.devices import slots
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.forecast import forecast
+from cnnsearch.history import read
 from cnnsearch.holes import Real, count_fillings
 from cnnsearch.network import Network
 from cnnsearch.plan import Candidate, Plan
+from cnnsearch.record import RECORD
 from cnnsearch.size import size
 from cnnsearch.space import Space, uniformly
+from cnnsearch.verdict import verdict
 
 DRAWS = 10
 
@@ -26,9 +29,11 @@ def describe(plan: Plan) -> Iterator[str]:
         yield f"notice    {facts.notice}"
     again = ", again and again until more promise too little" if budget.until_flat else ""
     yield f"budget    {budget.trials} trials{f', {budget.minutes} minutes' if budget.minutes else ''}{again}"
+    yield from _done(plan)
     yield f"sought    {plan.aim}"
     yield f"limits    {limits or 'none'}"
-    yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan)}"
+    drawn = list(_draws(plan))
+    yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan, drawn)}"
     yield f"workers   {len(devices)}: {', '.join(devices)}"
     yield f"space     {size(plan.searched)}"
     yield from never_drawn(plan.searched, "space.")
@@ -37,12 +42,20 @@ def describe(plan: Plan) -> Iterator[str]:
         yield "\ntried first:"
     for network in plan.start:
         yield f"  {priced(network)}{_over(plan, network)}"
-    drawn = list(_draws(plan))
     yield f"\n{len(drawn)} networks drawn uniformly:"
     for candidate in drawn:
         yield f"  {priced(candidate.network)}{_over(plan, candidate.network)}"
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
     yield f"\nforecast  {forecast(plan, allowed, devices)}"
+
+
+def _done(plan: Plan) -> Iterator[str]:
+    """Say what a run that is there already has, as the same command goes on with it."""
+    if not (plan.folder / RECORD).is_file():
+        return
+    run = read(plan.folder)
+    finals = "; the finals have a winner" if verdict(run) else ""
+    yield f"done      {run.count('complete', 'stopped', 'failed')} of {plan.budget.trials} trials{finals}"
 
 
 def never_drawn(space: Space, where: str = "") -> Iterator[str]:
@@ -60,9 +73,15 @@ def priced(network: Network) -> str:
     )
 
 
-def _stopping(plan: Plan) -> str:
-    epochs = ", ".join(str(rung) for rung in plan.pruner.rungs)
-    return plan.pruner.kind if plan.pruner.kind == "none" else f"{plan.pruner.kind} after epoch {epochs}"
+def _stopping(plan: Plan, drawn: Sequence[Candidate]) -> str:
+    if plan.pruner.kind == "none":
+        return "none"
+    last = max((candidate.recipe.epochs for candidate in drawn), default=0)
+    rungs = [str(rung) for rung in plan.pruner.rungs if rung < last]
+    asked = ", ".join(str(rung) for rung in plan.pruner.rungs)
+    if not rungs:
+        return f"none, as {asked} is not before epoch {last}"
+    return f"{plan.pruner.kind} after epoch {', '.join(rungs)}"
 
 
 def _over(plan: Plan, network: Network) -> str:

@@ -38,13 +38,13 @@ def as_good(run: Run) -> Tie | None:
 
     The noise is the spread over seeds of one network (see noise.py).
     """
-    deviation, freedom = noise_of(run)
-    if not freedom:
+    noise = noise_of(run)
+    if not noise.is_known:
         return None
-    margin = least_difference(deviation, freedom)
+    margin = least_difference(noise.deviation, noise.freedom)
     best = max(trial.score or 0 for trial in run.ranked)
     tied = [trial for trial in front_of(run) if best - (trial.score or 0) <= margin]
-    return Tie(tied[0], margin, freedom)
+    return Tie(tied[0], margin, noise.freedom)
 
 
 def best_under(run: Run) -> Iterator[tuple[int, Trial]]:

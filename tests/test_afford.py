@@ -160,7 +160,7 @@ def refusal(**limits: int) -> str:
 
 def test_limits_that_no_network_keeps_are_refused_with_the_least_there_is() -> None:
     assert refusal(max_parameters=97, max_macs=10**6) == (
-        "limits.max_parameters: no network of the space has less than 98, not 97; "
+        "limits.max_parameters: no network of the space has fewer than 98, and the limit is 97; "
         "raise the limit or allow smaller networks"
     )
 

@@ -66,6 +66,17 @@ def test_a_dry_run_shows_plan_networks_and_forecast(tmp_path: Path) -> None:
     assert heavy_imports(said.stderr) == []
 
 
+def test_a_run_that_is_there_is_told(tmp_path: Path) -> None:
+    plan = {**ONE, "runs": str(tmp_path), "name": "x"}
+    write_run(tmp_path / "x", states=("complete", "stopped", "turned_away"))
+    assert line("done", **plan) == "done      2 of 20 trials"
+
+
+def test_rungs_that_no_training_comes_to_stop_nothing() -> None:
+    said = "sampler   tpe, seed 0; stopping: none, as 12, 15 is not before epoch 10"
+    assert line("sampler", pruner={"kind": "halving", "rungs": [12, 15]}) == said
+
+
 def test_a_dry_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["--dry-run", "--dataset", "digits", "--device", "cpu"]) == 0

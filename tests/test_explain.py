@@ -85,7 +85,7 @@ def test_without_finals_nobody_knows_what_differences_mean(tmp_path: Path) -> No
     done = python(["-m", "cnnsearch.explain", "runs/x"], tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     law = "its finals have no winner with two seeds or more, so nobody knows which differences mean something"
-    assert done.stderr == f"runs/x: {law}; python -m cnnsearch.evaluate runs/x holds them\n"
+    assert done.stderr == f"runs/x: {law}; python -m cnnsearch.evaluate runs/x trains them\n"
 
 
 def test_no_seeds_are_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,23 @@ def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> No
     with bar_of_trainings("finals", quiet=quiet) as bar:
         trainings = Trainings(entering, run, plan.seed, record, bar)
         if not (trainings.are_over and _is_judged(plan, run)):
+            for told in _replaced(plan, run):
+                bar.say(told)
             record.append(FinalsOpened(host=socket.gethostname(), pid=os.getpid(), versions=versions()))
             trainings.run_in_workers(plan)
             _judge(plan, folder, record, bar)
     run = history.read(folder)
     if found := verdict(run):
         publish(run, found.winner)
+
+
+def _replaced(plan: Plan, run: Run) -> Iterator[str]:
+    """Say which finals these take the place of, if any."""
+    before = {each.recipe.epochs for each in run.retrained if each.recipe and each.state == "complete"}
+    now = {plan.finals.recipe(trial.recipe).epochs for trial in run.distinct} if plan.finals else set[int]()
+    if others := sorted(before - now):
+        epochs = " and ".join(str(number) for number in others)
+        yield f"finals of {epochs} epochs were held before; these, of other epochs, take their place"
 
 
 def _is_judged(plan: Plan, run: Run) -> bool:

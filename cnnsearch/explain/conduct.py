@@ -37,7 +37,8 @@ def _winner(run: Run) -> Row:
     found = verdict(run)
     if found is None or len(found.winner.scores) < 2:  # noqa: PLR2004 (one seed has no spread)
         law = "its finals have no winner with two seeds or more, so nobody knows which differences mean something"
-        raise RunError(f"{run.folder}: {law}; python -m cnnsearch.evaluate {run.folder} holds them")
+        seeds = " --seeds 3" if found else ""
+        raise RunError(f"{run.folder}: {law}; python -m cnnsearch.evaluate {run.folder}{seeds} trains them")
     return found.winner
 
 

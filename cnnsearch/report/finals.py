@@ -23,6 +23,10 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
             f"The weights of its best seed read {winner.test_accuracy:.2%} of the test images right (95 % interval over"
             f" images {low:.2%} to {high:.2%}). The test images were opened {times(found.test_opened)}."
         )
+    for row in found.rows:
+        if row.trial is None and row.mean > winner.mean:
+            named = f"{row.entrant} ({row.parameters:,} parameters, {row.mean:.2%})"
+            yield f"The baseline {named} reads more of them right: a wider space or longer trainings may find better."
     if not found.meets_floor:
         yield f"No finalist surely reads {run.aim.floor:.2%} or more right, so the most accurate of them won."
     way = "more" if found.optimism_gap >= 0 else "fewer"

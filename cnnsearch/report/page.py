@@ -17,6 +17,7 @@ from cnnsearch.report.drawing import drawn
 from cnnsearch.report.figures import Drawn
 from cnnsearch.report.plots import plotly_js, scripts, to_html
 from cnnsearch.report.wording import STATES, dataset, duration, in_words, percent, short_number
+from cnnsearch.verdict import verdict
 
 MOST_ROWS = 10
 
@@ -84,9 +85,9 @@ def _top(run: Run) -> str:
 def _tiles(run: Run) -> str:
     if not run.ranked:
         return ""
-    best = run.ranked[0]
+    best, found = _shown(run), verdict(run)
     tiles = {
-        "validation accuracy": percent(best),
+        "validation accuracy": f"{found.winner.mean * 100:.2f} %" if found else percent(best),
         "parameters": f"{best.parameters:,}",
         "multiply-adds an image": short_number(best.macs),
         "weights in fp32": f"{short_number(best.weight_bytes)}B",
@@ -94,6 +95,12 @@ def _tiles(run: Run) -> str:
     }
     inside = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())
     return f'<dl class="tiles">{inside}</dl>'
+
+
+def _shown(run: Run) -> Trial:
+    """Give the trial that the page draws: the winner, or where nobody won the best of the search."""
+    found = verdict(run)
+    return found.winner.trial if found and found.winner.trial else run.ranked[0]
 
 
 def _ranking(run: Run) -> str:
@@ -104,7 +111,7 @@ def _ranking(run: Run) -> str:
     recipe = "<th>recipe</th>" if any(drawn_recipe(trial.built) for trial in run.ranked[:MOST_ROWS]) else ""
     rows = "".join(_row(place, trial) for place, trial in enumerate(run.ranked[:MOST_ROWS], start=1))
     count = min(MOST_ROWS, len(run.ranked))
-    title = "The best network" if count == 1 else f"The best {count} networks"
+    title = "The best network of the search" if count == 1 else f"The best {count} networks of the search"
     return f"""<section class="card"><h2>{title}</h2>
 <p class="caption">{_order(run.aim)} {escape(enough.sentence(run))} In short: channels of each block (with
 a letter for other kinds, the kernel where it is not 3×3), p for a pool, then the head.</p>
@@ -130,8 +137,8 @@ def _row(place: int, trial: Trial) -> str:
 def _best(run: Run) -> str:
     if not run.ranked:
         return ""
-    best = run.ranked[0]
-    return f"""<section class="card"><h2>The best network, layer by layer</h2>
+    best, name = _shown(run), "winner" if verdict(run) else "best network"
+    return f"""<section class="card"><h2>The {name}, layer by layer</h2>
 <p class="caption">Each box is a map: channels × height×width; its sides are in proportion. What follows a layer without
 changing the size stands below it.</p>
 {_drawing(best)}

@@ -13,7 +13,8 @@ def sentences(run: Run) -> Iterator[str]:
     if tie := as_good(run):
         law = f"differ by less than {100 * tie.margin:.2f} points are not told apart"
         sure = f"(95 %, {tie.freedom} degrees of freedom)"
-        yield f"The smallest as good in the search is {_named(tie.trial)}: two single trainings that {law} {sure}."
+        what = "The smallest in the search that is not shown to be worse than its best"
+        yield f"{what} is {_named(tie.trial)}: two single trainings that {law} {sure}."
     if bend := knee(run):
         yield f"Beyond {_named(bend)} a little more accuracy costs many more parameters (the front's knee)."
 

@@ -4,6 +4,7 @@
 
 from cnnsearch.history import Run, Trial
 from cnnsearch.objectives import WORDS, Aim
+from cnnsearch.verdict import verdict
 
 STATES = {
     "running": "still running",
@@ -24,6 +25,13 @@ def in_words(run: Run) -> str:
     told = f"In {duration(run.seconds)} {', '.join([counts, *turned, *repeated])}."
     if not run.ranked:
         return f"No network has a result yet. {told}"
+    if found := verdict(run):
+        winner, count = found.winner, len(found.winner.scores)
+        fresh = "one fresh seed" if count == 1 else f"{count} fresh seeds"
+        return (
+            f"The winner of the finals, trained with {fresh}, reads {winner.mean * 100:.2f} % of the validation images "
+            f"of {dataset(run)} right with {winner.parameters:,} parameters ({winner.entrant}). {told}"
+        )
     best = run.ranked[0]
     return (
         f"{_winner(run.aim, best)} reads {percent(best)} of the validation images of {dataset(run)} right "

@@ -52,8 +52,15 @@ def show(run: Run, notice: str) -> int:
     show_finals(run)
     if told := enough.sentence(run):
         screen.print(told, markup=False)
-    screen.print(f"{WORDS[run.state]} {counts}; {others}; {run.seconds:.0f} s. In {run.folder}:", markup=False)
+    screen.print(f"{_why(run)} {counts}; {others}; {run.seconds:.0f} s. In {run.folder}:", markup=False)
     for name, words in CONTENT.items():
         if (run.folder / name).exists():
             screen.print(f"  {name:<26} {words}", markup=False)
     return 0 if run.ranked and run.state != "failed" else 1
+
+
+def _why(run: Run) -> str:
+    minutes, done = run.plan["budget"]["minutes"], run.count("complete", "stopped", "failed")
+    if run.state == "complete" and minutes is not None and done < run.plan["budget"]["trials"]:
+        return f"{minutes:g} minutes are over; the same command takes as many more."
+    return WORDS[run.state]
