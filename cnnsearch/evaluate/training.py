@@ -94,7 +94,7 @@ class Trainings:
         kept = {
             checkpoint_of(self._folder / weights_of(each.key, self._role)) for each in to_train(self._field, self.done)
         }
-        for checkpoint in (self._place).glob(f"*{CHECKPOINT}"):
+        for checkpoint in self._place.glob(f"*{CHECKPOINT}"):
             if checkpoint not in kept:
                 checkpoint.unlink()
 
