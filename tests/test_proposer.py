@@ -18,7 +18,7 @@ from cnnsearch import afford, history
 from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.plan import Plan
 from cnnsearch.seeds import seed_of
-from cnnsearch.study import loop
+from cnnsearch.study import loop, memory
 from cnnsearch.study import proposer as proposer_module
 from cnnsearch.study.outcome import Outcome, outcomes
 from cnnsearch.study.proposer import Proposer
@@ -107,7 +107,7 @@ def test_a_resumed_study_proposes_as_one_that_knows_what_is_in_training(tmp_path
 
 
 def test_the_sampler_learns_from_the_best_and_the_newest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proposer_module, "NEWEST", 40)
+    monkeypatch.setattr(memory, "NEWEST", 40)
     one = proposer_of(plan(tmp_path, WIDE))
     dice = random.Random(0)
     for trial in range(200):
@@ -117,10 +117,10 @@ def test_the_sampler_learns_from_the_best_and_the_newest(tmp_path: Path, monkeyp
     shown = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
     learnable = [trial for trial in everything if trial.state in {TrialState.COMPLETE, TrialState.PRUNED}]
     assert shown[-40:] == learnable[-40:]
-    assert len(shown) == 40 + proposer_module.BEST
+    assert len(shown) == 40 + memory.BEST
     # What TPE takes for the better ones of those shown is what it would have taken of all.
     assert _split_trials(study, shown, 25)[0] == _split_trials(study, learnable, 25)[0]
-    assert max(default_gamma(count) for count in range(10_000)) == proposer_module.BEST
+    assert max(default_gamma(count) for count in range(10_000)) == memory.BEST
 
 
 def some_end(trial: int, asked: Mapping[str, float], dice: random.Random) -> Outcome:

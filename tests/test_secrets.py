@@ -13,7 +13,7 @@ from study_rig import SIX_NETWORKS, plan, search
 
 from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.plan import Plan
-from cnnsearch.study import proposer
+from cnnsearch.study import proposer, storage
 
 CANARIES = ("p4ss-word", "qu3ry-token", "p4ss%2Fword", "p4ss/word")
 UNREACHED = (
@@ -57,7 +57,7 @@ def test_what_a_driver_says_is_told_without_the_secrets(
         proposer.Proposer(wanted, tmp_path, (), {})
     assert leaks(str(error.value)) == []
     assert "cannot connect to 'dsn password=***'" in str(error.value)
-    monkeypatch.setattr(proposer, "_scrubbed", lambda text, _: text)  # the guard taken away
+    monkeypatch.setattr(storage, "_scrubbed", lambda text, _: text)  # the guard taken away
     with pytest.raises(RunError) as error:
         proposer.Proposer(wanted, tmp_path, (), {})
     assert leaks(str(error.value))

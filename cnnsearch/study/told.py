@@ -11,12 +11,15 @@
 - The storage keeps what was: PRUNED, without values, where a trial was stopped.
 """
 
+from collections.abc import Iterable
 from math import isfinite, log
 from typing import NamedTuple
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from cnnsearch.holes import Hole, Real
 from cnnsearch.study.outcome import Outcome
+from cnnsearch.study.parameters import distribution, param_of
 
 TRIAL = "trial"  # user attribute: the candidate's number in the record; Optuna's own number is an attempt's
 
@@ -57,6 +60,20 @@ def lesson(outcome: Outcome) -> Told:
     return told._replace(state=TrialState.COMPLETE, values=[reached, *map(log, outcome.costs)])
 
 
-def attributes(outcome: Outcome) -> dict[str, object]:
+def frozen(holes: Iterable[Hole | Real], outcome: Outcome, told: Told) -> FrozenTrial:
+    """Make a whole trial of it, with every hole that was asked."""
+    holes = tuple(holes)
+    return create_trial(
+        state=told.state,
+        values=told.values,
+        params={hole.name: param_of(hole, outcome.asked[hole.name]) for hole in holes},
+        distributions={hole.name: distribution(hole) for hole in holes},
+        user_attrs=_attributes(outcome),
+        intermediate_values=dict(outcome.accuracies),
+        constraints=told.constraints,
+    )
+
+
+def _attributes(outcome: Outcome) -> dict[str, object]:
     """Name the candidate; Optuna's dashboard does not look at constraints, so feasibility is said once more."""
     return {TRIAL: outcome.trial, "feasible": max(_constraints(outcome).values()) <= 0}

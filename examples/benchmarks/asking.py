@@ -21,7 +21,7 @@ from cnnsearch.module import build
 from cnnsearch.network import Network
 from cnnsearch.recipe import Recipe
 from cnnsearch.space import Space
-from cnnsearch.study.proposer import distribution
+from cnnsearch.study.parameters import distribution
 from cnnsearch.train import train
 
 SPACE = {

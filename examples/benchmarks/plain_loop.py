@@ -178,11 +178,12 @@ def search(job: Job) -> list[dict[str, Any]]:
         optimizer = torch.optim.AdamW(module.parameters(), lr=job.learning_rate, weight_decay=0.01)
         steps = job.epochs * len(batches)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, job.learning_rate, total_steps=steps)
+        parameters = sum(parameter.numel() for parameter in module.parameters())
+        trial.set_user_attr("parameters", parameters)
         began, accuracy = time.perf_counter(), 0.0
         for _ in range(job.epochs):
             train(module, batches, optimizer, schedule)
             accuracy = validate(module, held_out)
-        parameters = sum(parameter.numel() for parameter in module.parameters())
         rows[-1] |= {"seconds": time.perf_counter() - began, "parameters": parameters, "accuracy": accuracy}
         return accuracy
 
