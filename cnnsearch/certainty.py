@@ -49,13 +49,15 @@ def accuracy_interval(accuracies: Sequence[float], images: int | None) -> Interv
 
 
 def surely(accuracies: Sequence[float], images: int | None) -> float:
-    """Give the lower end of the mean's 95 % interval; of a single accuracy, which has none, the accuracy.
+    """Give the lower end of the mean's 95 % interval, of a single accuracy Wilson's.
 
-    >>> f"{surely([0.98, 0.99, 1.0], images=1_000):.4f}", surely([0.99], images=1_000)
-    ('0.9652', 0.99)
+    >>> f"{surely([0.98, 0.99, 1.0], images=1_000):.4f} {surely([0.99], images=1_000):.4f}"
+    '0.9652 0.9817'
     """
-    interval = accuracy_interval(accuracies, images)
-    return interval[0] if interval else accuracies[0]
+    if interval := accuracy_interval(accuracies, images):
+        return interval[0]
+    (accuracy,) = accuracies
+    return share_interval(round(accuracy * images), images)[0] if images else accuracy
 
 
 def share_interval(count: int, of: int) -> Interval:

@@ -95,10 +95,10 @@ MNIST_FILES = (
 def data_root(given: str | None = None) -> Path:
     """Return the folder of data sets: the one given, else $CNNSEARCH_DATA, else the platform's cache folder."""
     folder = given or os.environ.get("CNNSEARCH_DATA")
-    return Path(folder).expanduser() if folder else kept(user_cache_path)
+    return Path(folder).expanduser() if folder else platform_folder(user_cache_path)
 
 
-def kept(find: Callable[..., Path]) -> Path:
+def platform_folder(find: Callable[..., Path]) -> Path:
     """Give one of the platform's folders; where nobody has a home, a folder among the temporary files.
 
     Others may write there, so only what is checked before it is believed may be read from it.

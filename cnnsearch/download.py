@@ -37,9 +37,11 @@ def prepare(name: str, root: Path, mirrors: Sequence[str] | None = None) -> None
     """
     if name not in FACTS:
         kept(name, root)
-    if name != "mnist" or not _missing(mnist_folder(root)):
+    if name != "mnist":
         return
     try:
+        if not _missing(mnist_folder(root)):
+            return
         with _lock(mnist_folder(root)):
             remove_drafts(mnist_folder(root))
             # Another process may have brought them while this one waited.

@@ -11,16 +11,19 @@ from cnnsearch.recipe import Recipe
 from cnnsearch.speed import Speed, recall
 
 
-def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str]) -> str:
-    """Say it in words, for candidates like those `drawn`."""
+def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], done: int, *, decided: bool) -> str:
+    """Say it in words, for candidates like those `drawn`, where so many trials are done or the finals are decided."""
+    left = max(0, plan.budget.trials - done)
+    if not left and (decided or not plan.finals) and not plan.budget.until_flat:
+        return "nothing is left to do"
     speed = recall(plan.facts.key, devices[0])
     if speed is None or not drawn:
         return "unknown until the first run"
-    search = _search_seconds(plan, drawn, speed) / len(devices)
+    search = left * _trial_seconds(plan, drawn, speed) / len(devices)
     if plan.budget.minutes:
         search = min(search, 60 * plan.budget.minutes)
     least = "at least" if plan.budget.until_flat else "about"
-    told = f"{least} {_minutes(search)} for the search"
+    told = f"{least} {_minutes(search)} for the search" if left else "nothing for the search"
     if plan.finals:
         finals = _finals_seconds(plan, plan.finals, drawn, speed, len(devices))
         finals += search if "random-search" in plan.finals.baselines else 0
@@ -39,10 +42,9 @@ def passes_of(recipe: Recipe, pruner: Pruner) -> float:
     return sum(share * keep ** sum(rung < epoch for rung in pruner.rungs) for epoch, share in passes)
 
 
-def _search_seconds(plan: Plan, drawn: Sequence[Candidate], speed: Speed) -> float:
+def _trial_seconds(plan: Plan, drawn: Sequence[Candidate], speed: Speed) -> float:
     images = plan.facts.train_images
-    each = (passes_of(c.recipe, plan.pruner) * images * speed.seconds(c.network.cost.macs) for c in drawn)
-    return plan.budget.trials * mean(each)
+    return mean(passes_of(c.recipe, plan.pruner) * images * speed.seconds(c.network.cost.macs) for c in drawn)
 
 
 def _finals_seconds(plan: Plan, finals: Finals, drawn: Sequence[Candidate], speed: Speed, workers: int) -> float:

@@ -16,7 +16,7 @@ Results differ from torch's in the last digits, as sums in another order do. Spe
 # (torch's own annotations have holes, and its autograd functions take what they are given)
 
 import ctypes
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from cnnsearch.native import library
 from cnnsearch.shapes import Pair, Window
 
 NAMES = {torch.float32: "float", torch.bfloat16: "bf16"}
+Kind = TypeVar("Kind", bound=nn.Module)
 MOST_TAPS = 256  # of a pool's window: which tap won is kept in a byte
 
 
@@ -43,15 +44,18 @@ def fused(module: nn.Module) -> nn.Module:
     taken: list[nn.Module] = []
     while layers:
         layer = layers.pop(0)
-        taken.append(_Norm(layer, *_followers(layers)) if isinstance(layer, nn.BatchNorm2d) else layer)
+        taken.append(_Norm(layer, *_followers(layers)) if type(layer) is nn.BatchNorm2d else layer)
     return nn.Sequential(*taken)
 
 
 def _followers(layers: list[nn.Module]) -> tuple[nn.ReLU | None, nn.MaxPool2d | None]:
     """Take the ReLU and the pool that stand first, in this order, out of the list."""
-    relu = layers.pop(0) if layers and isinstance(layers[0], nn.ReLU) else None
-    pool = layers.pop(0) if layers and isinstance(layers[0], nn.MaxPool2d) else None
-    return relu, pool  # pyright: ignore[reportReturnType] (isinstance has just been asked)
+    return _first(nn.ReLU, layers), _first(nn.MaxPool2d, layers)
+
+
+def _first(kind: type[Kind], layers: list[nn.Module]) -> Kind | None:
+    """Take the first one out of the list if it is of torch's own kind: a class made from it may compute otherwise."""
+    return cast("Kind", layers.pop(0)) if layers and type(layers[0]) is kind else None
 
 
 class _Norm(nn.Module):

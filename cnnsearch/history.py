@@ -100,6 +100,14 @@ class Run(NamedTuple):
             best.setdefault(trial.fingerprint, trial)
         return tuple(best.values())
 
+    def entering(self, finals: Finals) -> tuple[Trial, ...]:
+        """Give the candidates of the finals, best first: of those that would be trained alike there, the best one."""
+        best: dict[tuple[str, str], Trial] = {}
+        for trial in self.ranked:
+            network = json.dumps(trial.network_data, sort_keys=True)
+            best.setdefault((network, finals.recipe(trial.recipe).computes), trial)
+        return tuple(best.values())[: finals.candidates]
+
     @property
     def front(self) -> tuple[Trial, ...]:
         """The complete trials that none beats in all objectives (in parameters where there is one), cheapest first."""

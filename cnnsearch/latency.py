@@ -15,7 +15,7 @@ from time import perf_counter
 
 from platformdirs import user_state_path
 
-from cnnsearch.datasets import kept
+from cnnsearch.datasets import platform_folder
 from cnnsearch.imports import import_kinds
 from cnnsearch.lock import queued
 from cnnsearch.network import Network
@@ -47,14 +47,14 @@ def measure(network: Network) -> Latency:
     module = build(network).eval()
     image_NCHW = torch.rand(1, *network.input.shape)
     with torch.inference_mode():
-        _passes(lambda: module(image_NCHW), WARM_UP_SECONDS)
-        return middle(_passes(lambda: module(image_NCHW), SECONDS))
+        _passes(lambda: module(image_NCHW), WARM_UP_SECONDS, least=1)
+        return middle(_passes(lambda: module(image_NCHW), SECONDS, LEAST_PASSES))
 
 
-def _passes(one: Callable[[], object], seconds: float) -> list[float]:
+def _passes(one: Callable[[], object], seconds: float, least: int) -> list[float]:
     times: list[float] = []
     end = perf_counter() + seconds
-    while len(times) < LEAST_PASSES or perf_counter() < end:
+    while len(times) < least or perf_counter() < end:
         began = perf_counter()
         one()
         times.append(perf_counter() - began)
@@ -74,7 +74,7 @@ def main(modules: Sequence[str]) -> None:
     print(READY, file=answers)
     for line in sys.stdin:
         try:
-            with queued(kept(user_state_path) / "latency.lock"):
+            with queued(platform_folder(user_state_path) / "latency.lock"):
                 latency = measure(Network.model_validate_json(line))
             print(json.dumps(latency), file=answers)
         except Exception:  # noqa: BLE001 (whatever a block of one's own does, the next network is measured)

@@ -43,7 +43,8 @@ def owned(folder: Path) -> Generator[Owner]:
     descriptor = open_own(folder / NAME, os.O_RDWR | os.O_CREAT)
     try:
         if not _lock_patiently(descriptor):
-            raise RunError(f"{folder}: {_said(folder)} owns this run; wait for it, stop it, or take another --name")
+            way_out = "wait for it or stop it; a new study can take another --name"
+            raise RunError(f"{folder}: {_said(folder)} owns this run; {way_out}")
         _say(descriptor, me)
         yield me
     finally:
@@ -71,7 +72,7 @@ def is_owned(folder: Path) -> bool:
     """Tell whether a living process owns the folder."""
     try:
         descriptor = open_own(folder / NAME, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         return not _lock(descriptor, shared=True)

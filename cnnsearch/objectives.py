@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 
 from cnnsearch.errors import Fault, InvalidSpecError
 from cnnsearch.ranking import Standing, rank
+from cnnsearch.units import percent
 from cnnsearch.word import Word
 
 ACCURACY = "validation_accuracy"
@@ -103,7 +104,7 @@ class Aim(NamedTuple):
 
     def __str__(self) -> str:
         if self.floor is not None:
-            return f"the fewest {WORDS[self.costs[0]]} with a validation accuracy of at least {self.floor * 100:.2f} %"
+            return f"the fewest {WORDS[self.costs[0]]} with a validation accuracy of at least {percent(self.floor)}"
         few = f", with few {' and '.join(WORDS[name] for name in self.costs)}" if self.costs else ""
         return f"the best validation accuracy{few}"
 

@@ -49,7 +49,8 @@ def _with_defaults(data: Plain) -> Plain:
     """Fill in what the data set's default plan says.
 
     A given space is taken whole, and without the limits that were fitted to the default one; so is a number of epochs
-    without the restarts, the short first epoch and the epochs of the finals that were.
+    without the restarts, the short first epoch and the epochs of the finals that were, and another kind of stopping
+    without the share that goes on.
     """
     if not isinstance(data, dict):
         return data
@@ -95,6 +96,9 @@ def _fitting(default: dict[str, Plain], given: dict[str, Plain]) -> dict[str, Pl
     if isinstance(recipe, dict) and "epochs" in recipe:
         unfitted = {key: value for key, value in _UNFITTED.items() if key in default["recipe"]}
         default = {**default, "recipe": {**default["recipe"], **unfitted}, "finals": {}}
+    pruner, usual = given.get("pruner"), cast("dict[str, Plain]", default.get("pruner", {}))
+    if isinstance(pruner, dict) and "kind" in pruner and pruner["kind"] != usual.get("kind"):
+        default = {**default, "pruner": {key: value for key, value in usual.items() if key != "keep"}}
     return {key: value for key, value in default.items() if key != "limits" or "space" not in given}
 
 
@@ -226,6 +230,12 @@ class Plan(Word):
         if self.dataset in FACTS:
             return FACTS[self.dataset]
         return facts_of(self.dataset, self.image, data_root(self.data_root))
+
+    def with_budget(self, **given: object) -> Self:
+        """Give the same study with another budget, on the very images that this plan was checked with."""
+        same = self.model_copy(update={"budget": self.budget.model_copy(update=given)})
+        vars(same)["facts"] = self.facts
+        return same
 
     @property
     def trains_again(self) -> bool:

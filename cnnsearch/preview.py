@@ -13,7 +13,7 @@ from cnnsearch.plan import Candidate, Plan
 from cnnsearch.record import RECORD
 from cnnsearch.size import size
 from cnnsearch.space import Space, uniformly
-from cnnsearch.verdict import verdict
+from cnnsearch.verdict import decided
 
 DRAWS = 10
 
@@ -28,8 +28,12 @@ def describe(plan: Plan) -> Iterator[str]:
     if facts.notice:
         yield f"notice    {facts.notice}"
     again = ", again and again until more promise too little" if budget.until_flat else ""
-    yield f"budget    {budget.trials} trials{f', {budget.minutes} minutes' if budget.minutes else ''}{again}"
-    yield from _done(plan)
+    yield f"budget    {budget.trials} trials{f', {budget.minutes:g} minutes' if budget.minutes else ''}{again}"
+    run = read(plan.folder) if (plan.folder / RECORD).is_file() else None
+    done, found = (run.count("complete", "stopped", "failed"), decided(run)) if run else (0, None)
+    if run:
+        finals = "; the finals have a winner" if found else "; the finals have begun" if run.retrained else ""
+        yield f"done      {done} of {budget.trials} trials{finals}"
     yield f"sought    {plan.aim}"
     yield f"limits    {limits or 'none'}"
     drawn = list(_draws(plan))
@@ -46,16 +50,7 @@ def describe(plan: Plan) -> Iterator[str]:
     for candidate in drawn:
         yield f"  {priced(candidate.network)}{_over(plan, candidate.network)}"
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
-    yield f"\nforecast  {forecast(plan, allowed, devices)}"
-
-
-def _done(plan: Plan) -> Iterator[str]:
-    """Say what a run that is there already has, as the same command goes on with it."""
-    if not (plan.folder / RECORD).is_file():
-        return
-    run = read(plan.folder)
-    finals = "; the finals have a winner" if verdict(run) else ""
-    yield f"done      {run.count('complete', 'stopped', 'failed')} of {plan.budget.trials} trials{finals}"
+    yield f"\nforecast  {forecast(plan, allowed, devices, done, decided=found is not None)}"
 
 
 def never_drawn(space: Space, where: str = "") -> Iterator[str]:

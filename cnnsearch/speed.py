@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from platformdirs import user_state_path
 
-from cnnsearch.datasets import Facts, kept
+from cnnsearch.datasets import Facts, platform_folder
 from cnnsearch.files import write_whole
 from cnnsearch.history import Run
 
@@ -72,4 +72,4 @@ def recall(dataset: str, device: str) -> Speed | None:
 
 
 def _file(dataset: str, device: str) -> Path:
-    return kept(user_state_path) / f"speed-{dataset}-{device.partition(':')[0]}.json"
+    return platform_folder(user_state_path) / f"speed-{dataset}-{device.partition(':')[0]}.json"

@@ -11,6 +11,7 @@ from cnnsearch.errors import RunError
 from cnnsearch.events import Asked, Epoch, Event, FinalState, Finished, Interrupted, Scalar, Started
 from cnnsearch.objectives import Latency
 from cnnsearch.recipe import Recipe
+from cnnsearch.units import counted
 
 if TYPE_CHECKING:
     from cnnsearch.network import Network
@@ -58,7 +59,8 @@ class Trial(BaseModel):
         try:
             return str(self.network)
         except ValueError:
-            return f"{len(self.network_data.get('blocks', ()))} blocks of kinds not imported here"
+            blocks = counted(len(self.network_data.get("blocks", ())), "block", "blocks")
+            return f"{blocks} of kinds not imported here"
 
 
 class _Story:

@@ -48,7 +48,7 @@ def as_good(run: Run) -> Tie | None:
 
 
 def best_under(run: Run) -> Iterator[tuple[int, Trial]]:
-    """Give, for budgets of 1, 2, 5, 10, ... thousand parameters and so on, the best network within each.
+    """Give, for budgets of 1, 2, 5, 10, 20, ... parameters, the best network within each.
 
     Budgets begin with the first that a network is within, and end with the first that the most accurate is within.
     """

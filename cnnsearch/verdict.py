@@ -17,10 +17,6 @@ from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.ranking import rank
 from cnnsearch.recipe import Recipe
 
-WINNER = "winner"
-NETWORK = f"{WINNER}/network.json"
-WEIGHTS = f"{WINNER}/weights.safetensors"
-
 
 class Against(NamedTuple):
     """The winner's shipped weights beside another's, on the same test images."""
@@ -106,14 +102,25 @@ class Verdict(NamedTuple):
     meets_floor: bool = True
     """Whether the winner surely reaches the plan's floor, if there is one."""
 
+    @property
+    def is_final(self) -> bool:
+        """Whether the finals came to their end: the test images are read last."""
+        return self.winner.test_accuracy is not None
+
 
 def name_of(trial: int) -> str:
     """Name a trial of the search among the entrants."""
     return f"trial {trial}"
 
 
+def decided(run: Run) -> Verdict | None:
+    """Read the finals of a run that came to their end; None where they did not."""
+    found = verdict(run)
+    return found if found and found.is_final else None
+
+
 def verdict(run: Run) -> Verdict | None:
-    """Read the finals of a run; None where no finalist is trained to its end."""
+    """Read the finals of a run as far as they came; None where no finalist is trained to its end."""
     finals = run.finals
     rows = _rows(run, finals)
     candidates = [row for row in rows if row.trial]
@@ -139,7 +146,7 @@ def to_judge(verdict: Verdict) -> list[Retrained]:
 def _rows(run: Run, finals: Finals) -> list[Row]:
     """Give those who take part now: earlier finals, before more trials or with other epochs, had others."""
     tested = {tested.sha256: tested for tested in run.tested}
-    candidates = {name_of(trial.number): trial for trial in run.distinct[: finals.candidates]}
+    candidates = {name_of(trial.number): trial for trial in run.entering(finals)}
     baselines = {BASELINES[name] for name in finals.baselines}
     rows: list[Row] = []
     for entrant in dict.fromkeys(training.entrant for training in run.retrained):

@@ -24,11 +24,11 @@ from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.files import write_whole
 from cnnsearch.module import build
 from cnnsearch.network import Network
+from cnnsearch.places import BEST, WEIGHTS, WINNER
 from cnnsearch.word import Word, faults
 
-FILE_NAME = "weights.safetensors"
 ENTRY = "cnnsearch"
-PARTS = ("winner", "best")
+PARTS = (WINNER, BEST)
 """Of a run's folder, that hold weights; the first one that is there counts."""
 
 
@@ -100,7 +100,11 @@ def load(path: str | Path) -> Classifier:
     content, tensors = opened(file)
     label = _label(file, content)
     module = build(label.network)
-    module.load_state_dict(tensors)
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        law = f"the weights do not fit the network as it is built here ({str(error).partition(':')[0]})"
+        raise RunError(f"{file}: {law}; was a kind of block changed since? bring it back, or train again") from None
     return Classifier(module, label).eval()
 
 
@@ -119,7 +123,7 @@ def opened(file: Path) -> tuple[str, dict[str, Tensor]]:
 def _file(path: Path) -> Path:
     if not path.is_dir():
         return path
-    files = [path / FILE_NAME, *(path / part / FILE_NAME for part in PARTS)]
+    files = [path / WEIGHTS, *(path / part / WEIGHTS for part in PARTS)]
     return next((file for file in files if file.is_file()), files[0])
 
 

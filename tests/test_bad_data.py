@@ -217,6 +217,10 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda folder: (folder / "cat/a.png").symlink_to("nothing.png"),
         "/cat/a.png: it cannot be read (No such file or directory); repair or remove it",
     ),
+    "a link to itself among the classes": (
+        lambda folder: (folder / "loop").symlink_to("loop"),
+        "/loop: it cannot be read (Too many levels of symbolic links); repair or remove it",
+    ),
     "a loop of folders": (
         lambda folder: (folder / "cat/all").symlink_to(folder),
         "/cat/all: a folder stands in a class folder, where only pictures may; give the folder of the class folders",
@@ -573,6 +577,10 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a header that lies": (
         partial(claiming, (10**9, 28, 28)),
         "images: shape (1000000000, 28, 28) of uint8 needs 784,000,000,000 bytes, and 1,280 are there; save it anew",
+    ),
+    "two negative sides": (
+        lambda path: rezipped(path, "images.npy", header((-2, -2, 4)) + bytes(16)),
+        "images: shape (-2, -2, 4) of uint8 needs 16 bytes, and 16 are there; save it anew",
     ),
     "a negative shape": (
         partial(claiming, (-20, 8, 8)),

@@ -16,6 +16,7 @@ from study_rig import SIX_NETWORKS, plan, search
 from cnnsearch import history, weights
 from cnnsearch.errors import RunError
 from cnnsearch.events import from_line, to_line
+from cnnsearch.places import WEIGHTS
 from cnnsearch.plan import Plan
 from cnnsearch.record import EPOCHS, RECORD, own
 from cnnsearch.report import write_report
@@ -166,9 +167,9 @@ def test_a_report_replaces_a_link_and_not_what_it_points_to(folder: Path, tmp_pa
 
 def test_weights_that_are_a_pickle_run_no_code(folder: Path, tmp_path: Path) -> None:
     gadget = b"cos\nsystem\n(S'touch " + str(tmp_path / "canary").encode() + b"'\ntR."
-    (folder / weights.FILE_NAME).write_bytes(gadget)
+    (folder / WEIGHTS).write_bytes(gadget)
     with pytest.raises(RunError, match="damaged or cut off"):
-        weights.load(folder / weights.FILE_NAME)
+        weights.load(folder / WEIGHTS)
     assert not (tmp_path / "canary").exists()
 
 

@@ -169,7 +169,7 @@ def test_without_the_extra_it_says_how_to_get_it(
 ) -> None:
     monkeypatch.setattr("cnnsearch.dashboard.serve.find_spec", dict[str, None]().get)
     assert _main(monkeypatch, str(folder), "--no-browser", "--port", "0") == 1
-    error = "optuna-dashboard is not installed: pip install 'cnnsearch[dashboard]'\n"
+    error = "optuna-dashboard is not installed: pip install -e '.[dashboard]'\n"
     assert capsys.readouterr().err == error
 
 
@@ -181,6 +181,21 @@ def test_a_port_that_is_taken_is_named(
         assert _main(monkeypatch, str(folder), "--no-browser", "--port", str(port)) == 1
     error = f"port {port} of 127.0.0.1 cannot be had (Address already in use); take another with --port\n"
     assert capsys.readouterr().err == error
+
+
+def test_a_port_that_cannot_be_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _main(monkeypatch, str(folder), "--no-browser", "--port", "99999") == 2
+    assert capsys.readouterr().err.endswith("error: --port: from 0 to 65,535, not 99,999\n")
+
+
+def test_what_is_no_folder_is_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert _main(monkeypatch, str(tmp_path / "file"), "--no-browser", "--port", "0") == 1
+    assert capsys.readouterr().err.startswith(f"{tmp_path / 'file'}: no plan.json in it")
 
 
 def test_it_opens_a_browser_and_serves_until_it_is_interrupted(

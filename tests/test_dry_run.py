@@ -91,7 +91,7 @@ def test_a_dry_run_of_the_defaults_needs_no_data(tmp_path: Path) -> None:
     assert "data      mnist: 55,000 training images, 5,000 for validation" in said.stdout
 
 
-def test_the_forecast_follows_from_the_last_runs_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_forecast_follows_from_the_last_runs_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Plan.model_validate(ONE)
     network = plan.draw(lambda _: 0).network
     a_third = 1 / plan.facts.train_images  # of an epoch's 3 s; the rest goes with the multiply-adds
@@ -101,6 +101,12 @@ def test_the_forecast_follows_from_the_last_runs_speed(monkeypatch: pytest.Monke
     # Finals of 5 candidates, 2 baselines and twice 2 more seeds, 30 s each, on 2 workers: 6 turns, 180 s.
     assert line("forecast") == f"forecast  about 3 min for the search and 3 min for the finals, {when}"
     assert line("forecast", finals=None) == f"forecast  about 3 min for the search, {when}"
+    write_run(tmp_path / "x", states=("complete", "stopped") * 5)
+    there = {"runs": str(tmp_path), "name": "x"}
+    assert line("forecast", finals=None, **there) == f"forecast  about 2 min for the search, {when}"
+    done = {**there, "budget": {"trials": 10}}
+    assert line("forecast", **done) == f"forecast  nothing for the search and 3 min for the finals, {when}"
+    assert line("forecast", finals=None, **done) == "forecast  nothing is left to do"
     halves = {"pruner": {"kind": "none"}, "budget": {"trials": 200, "minutes": 7}, "finals": None}
     assert line("forecast", **halves) == f"forecast  about 7 min for the search, {when}"
 

@@ -4,7 +4,7 @@ import json
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import write_run
 from study_rig import (
+    SIX_NETWORKS,
     TINY,
     Script,
     ScriptedExecutor,
@@ -41,13 +42,16 @@ from cnnsearch.data import DataSet, load_test
 from cnnsearch.errors import RunError
 from cnnsearch.evaluate import evaluate, opening, simple
 from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, field, finalists, random_twin, score_of, to_train
+from cnnsearch.evaluate.publish import renew
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings
 from cnnsearch.events import Retrained
+from cnnsearch.history import Run, Trial
 from cnnsearch.messages import Reason
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.plan import Plan
-from cnnsearch.verdict import verdict
+from cnnsearch.report.write import as_page
+from cnnsearch.verdict import decided, verdict
 
 NETWORK = cnnsearch.Network.model_validate(
     {
@@ -450,6 +454,50 @@ def test_a_search_without_finals_keeps_the_winner_of_earlier_ones(study: Path) -
         search(plan(study.parent, WITH_FINALS, finals=None, budget={"trials": 4}), interrupt)
     told = json.loads((study / "summary.json").read_text())
     assert (told["state"], told["winner"]) == ("interrupted", before)
+
+
+def with_better_trials(study: Path, better: Callable[[Trial], float]) -> Run:
+    """Give the run as it were, had its trials other scores in the search."""
+    found = history.read(study)
+    trials = tuple(trial.model_copy(update={"score": better(trial)}) for trial in found.trials)
+    return found._replace(trials=trials)
+
+
+def test_the_winners_folder_is_that_of_whom_the_record_names_now(study: Path) -> None:
+    before = decided(history.read(study))
+    assert before
+    others = {row.trial.number for row in before.rows[1:] if row.trial}
+    only_others = with_better_trials(study, lambda trial: 1.0 if trial.number in others else 0.0)
+    plan = {**only_others.plan, "finals": {**FINALS, "candidates": 1}}
+    renew(only_others._replace(plan=plan))
+    now = json.loads((study / "summary.json").read_text())["winner"]
+    assert now["trial"] in others
+    assert cnnsearch.load(study).network == history.read(study).trials[now["trial"]].network
+    renew(only_others._replace(plan=plan, retrained=()))
+    assert json.loads((study / "summary.json").read_text())["winner"] is None
+    assert not (study / "winner/weights.safetensors").exists()
+    best = json.loads((study / "best/network.json").read_text())
+    assert cnnsearch.load(study).network == cnnsearch.Network.model_validate(best)
+
+
+def test_two_that_would_be_trained_alike_are_one_candidate(tmp_path: Path) -> None:
+    fields = {"space": SIX_NETWORKS["space"], "recipe": {"epochs": {"choice": [1, 2, 3]}}, "finals": FINALS}
+    run, _ = search(plan(tmp_path, fields, budget={"trials": 12}, pruner={"kind": "none"}, finals=None))
+    finals = Finals.model_validate({**FINALS, "candidates": 50})
+    entering = run.entering(finals)
+    assert len(run.distinct) > len(entering) == len({trial.network for trial in entering})
+    assert entering[0] == run.ranked[0]
+    longer = finals.model_copy(update={"epochs": None})
+    assert run.entering(longer) == run.distinct, "each with its own epochs"
+
+
+def test_finals_that_were_cut_are_not_told_as_if_they_were_over(study: Path) -> None:
+    found = history.read(study)._replace(tested=())
+    assert decided(found) is None
+    page = as_page(found)
+    assert "The winner of the finals" not in page
+    assert "The finals are not over; so far trial" in page
+    assert "The winner, layer by layer" not in page
 
 
 def test_finals_that_were_cut_have_no_winner_yet(study: Path) -> None:

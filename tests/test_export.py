@@ -22,8 +22,9 @@ from safetensors.torch import load_file, save_file
 from cnnsearch import events, weights
 from cnnsearch.blocks import KINDS
 from cnnsearch.data import DataSet
-from cnnsearch.errors import ExportError, RunError
-from cnnsearch.export import outside
+from cnnsearch.datasets import data_root
+from cnnsearch.errors import DiskFullError, ExportError, RunError
+from cnnsearch.export import outside, write
 from cnnsearch.export.bench import Bench
 from cnnsearch.export.calls import chain, tuple_of
 from cnnsearch.export.card import card
@@ -33,12 +34,14 @@ from cnnsearch.export.int8 import chosen, write_int8
 from cnnsearch.export.material import write_material
 from cnnsearch.export.program import load_program, text_of
 from cnnsearch.export.source import find, refuse_others
-from cnnsearch.export.table import Row, Table, in_words, verdict_of
+from cnnsearch.export.table import Made, Table, in_words, verdict_of
 from cnnsearch.export.write import FORMATS, export
+from cnnsearch.files import write_whole
 from cnnsearch.flow import Step, Sum
 from cnnsearch.layers import Conv, ReLU
 from cnnsearch.module import build
 from cnnsearch.network import Network
+from cnnsearch.places import WEIGHTS
 from cnnsearch.plan import Plan
 from cnnsearch.shapes import Shape
 from cnnsearch.testing import networks
@@ -72,7 +75,7 @@ def trained(folder: Path, digits: DataSet) -> Path:
     torch.manual_seed(3)
     module = build(NETWORK).train()
     module(digits.train.images_NCHW[:200].float() / 255)  # the batch norms see what images are like
-    weights.save(folder / weights.FILE_NAME, module, NETWORK, digits)
+    weights.save(folder / WEIGHTS, module, NETWORK, digits)
     (folder / "network.json").write_text(NETWORK.model_dump_json(exclude_defaults=True))
     return folder
 
@@ -144,7 +147,7 @@ def test_a_file_takes_any_number_of_images(run: Path, digits: DataSet, file: str
 
 
 def test_weights_and_network_are_those_of_the_run(run: Path) -> None:
-    for name in ("network.json", weights.FILE_NAME):
+    for name in ("network.json", WEIGHTS):
         assert (run / "export" / name).read_bytes() == (run / "best" / name).read_bytes()
     assert weights.load(run / "export").network == NETWORK
 
@@ -237,13 +240,13 @@ def test_the_card_of_a_winner_that_was_not_tested_says_so(run: Path, digits: Dat
 
 
 def test_weights_that_are_not_the_winners_of_the_record_are_told(run: Path) -> None:
-    file = run / "best" / weights.FILE_NAME
+    file = run / "best" / WEIGHTS
     with pytest.raises(RunError) as error:
-        refuse_others(file, verdict_on(run))
+        refuse_others(run, file, verdict_on(run))
     found = hashlib.sha256(file.read_bytes()).hexdigest()
     assert str(error.value) == (
         f"{file}: sha256 {found[:12]}... is not the abcdef012345... of the winner in the run's record; "
-        "`python -m cnnsearch.evaluate RUN` writes the winner's again"
+        f"`python -m cnnsearch.evaluate {run}` writes the winner's again"
     )
 
 
@@ -318,7 +321,7 @@ digits = data.load("digits", here, torch.device("cpu"))
 blocks = [{"kind": "excited", "conv": {"out_channels": 4, "kernel_size": 3}}]
 image = {"channels": 1, "height": 8, "width": 8}
 network = Network.model_validate({"input": image, "blocks": blocks, "classes": 10})
-weights.save(here / weights.FILE_NAME, build(network), network, digits)
+weights.save(here / "weights.safetensors", build(network), network, digits)
 classifier = weights.load(here)
 write_program(Bench(here, classifier, digits))
 write_material(here / "material.npz", classifier, digits.validation)
@@ -366,9 +369,9 @@ def test_a_program_that_finds_the_library_all_the_same_is_refused(tmp_path: Path
 
 def test_a_changed_weight_of_the_program_is_noticed(run: Path, tmp_path: Path, material: Path) -> None:
     shutil.copyfile(run / "export" / "model.py", tmp_path / "model.py")
-    tensors = load_file(run / "export" / weights.FILE_NAME)
+    tensors = load_file(run / "export" / WEIGHTS)
     tensors["head.output.bias"][3] += 0.01
-    save_file(tensors, tmp_path / weights.FILE_NAME)
+    save_file(tensors, tmp_path / WEIGHTS)
     seen = look_from_outside(tmp_path / "model.py", material)
     with pytest.raises(ExportError) as error:
         refuse_another(seen, seen.classes, exact=True)
@@ -427,7 +430,7 @@ def test_the_median_stands_between_ranks_that_hold_it_with_95_percent() -> None:
 )
 def test_int8_is_said_to_be_what_it_is(lost: int, gained: int, words: str) -> None:
     seen = found(changed=5, lost=lost, gained=gained)
-    row = Row(format="ONNX int8", files=("model.int8.onnx",), bytes=9, verdict=verdict_of(seen), found=seen)
+    row = Made(format="ONNX int8", files=("model.int8.onnx",), bytes=9, verdict=verdict_of(seen), found=seen)
     assert in_words(row, 300) == (
         f"ONNX int8 is {words} the network: 5 of 300 images get another class; "
         f"{lost} of them the network reads right and it wrong, {gained} the other way round."
@@ -465,7 +468,7 @@ def test_without_the_extra_the_other_formats_are_made_and_the_text_says_how_to_g
     assert [row.files[0] for row in table.made] == ["model.py", "model.pt2"]
     assert f"- model.onnx is missing: it {why}." in (tmp_path / "files" / "README.md").read_text()
     assert sorted(path.name for path in (tmp_path / "files").iterdir()) == [
-        "README.md", "model.pt2", "model.py", "network.json", "table.json", "weights.safetensors",
+        ".cnnsearch-export", "README.md", "model.pt2", "model.py", "network.json", "table.json", "weights.safetensors",
     ]  # fmt: skip
 
 
@@ -481,7 +484,7 @@ def test_a_format_whose_source_failed_says_so(
 
 
 def test_what_another_library_refuses_is_told_with_its_name(tmp_path: Path, run: Path, digits: DataSet) -> None:
-    for name in ("model.py", weights.FILE_NAME):
+    for name in ("model.py", WEIGHTS):
         shutil.copyfile(run / "export" / name, tmp_path / name)
     text = (tmp_path / "model.py").read_text()
     (tmp_path / "model.py").write_text(
@@ -541,9 +544,30 @@ def test_a_folder_that_holds_something_else_is_left_alone(run: Path, tmp_path: P
     with pytest.raises(RunError) as error:
         export(find(run), tmp_path, Path("nowhere"))
     assert str(error.value) == (
-        f"{tmp_path}: neither empty nor an earlier export (no network.json in it); name a new folder with --to"
+        f"{tmp_path}: neither empty nor an earlier export (no table.json in it); name a new folder with --to"
     )
     assert (tmp_path / "README.md").read_text() == "mine"
+    (tmp_path / "network.json").write_text("{}")  # of one's own project, no export's
+    with pytest.raises(RunError, match="neither empty nor an earlier export"):
+        export(find(run), tmp_path, Path("nowhere"))
+    with pytest.raises(RunError, match="no folder; name another with --to"):
+        export(find(run), tmp_path / "README.md", Path("nowhere"))
+
+
+def test_an_export_that_was_cut_while_it_was_put_into_place_is_made_again(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(path: Path, content: bytes) -> None:
+        if path.name == "model.py":
+            raise DiskFullError(f"{path}: no room")
+        write_whole(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "write_whole", cut)
+        with pytest.raises(DiskFullError):
+            export(find(run), tmp_path / "to", data_root())
+    assert not (tmp_path / "to/table.json").exists()
+    assert export(find(run), tmp_path / "to", data_root()).made
 
 
 def test_help_answers_at_once(tmp_path: Path) -> None:

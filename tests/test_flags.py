@@ -139,6 +139,10 @@ def test_a_command_says_whether_it_names_a_data_set(tmp_path: Path) -> None:
         (["--zzz"], "there is no flag --zzz; --help lists all flags"),
         (["a.yaml", "b.yaml"], "'b.yaml' is one plan too many; give one file"),
         (["--seed"], "argument --seed: expected one argument"),
+        (
+            ["--until-flat", "a.yaml"],
+            "--until-flat takes true or false, or nothing for true, not 'a.yaml'; a plan stands before the flags",
+        ),
     ],
     ids=str,
 )

@@ -63,6 +63,20 @@ def uses_compiled(module: nn.Module, maps_NCHW: Tensor) -> bool:
     return "_FunctionBackward" in str(fused(module)(maps_NCHW).grad_fn)
 
 
+def test_a_class_made_from_torchs_own_computes_as_it_does_itself() -> None:
+    class Halved(nn.BatchNorm2d):
+        def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's own name)
+            return super().forward(input) / 2
+
+    class Lifted(nn.ReLU):
+        def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+            return super().forward(input) + 1
+
+    for module in (nn.Sequential(Halved(2), nn.ReLU()), nn.Sequential(norm(2), Lifted())):
+        plain, other = both(module, maps(3, 2, 4, 4))
+        torch.testing.assert_close(other["y"], plain["y"])
+
+
 @examples(150)
 @given(
     shape=st.tuples(st.integers(2, 5), st.sampled_from(range(2, 25, 2)), st.integers(2, 9), st.integers(2, 9)),

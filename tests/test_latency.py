@@ -13,6 +13,7 @@ from test_local_executor import NETWORK, is_a, job, start, until, workers
 
 from cnnsearch.errors import RunError
 from cnnsearch.executors import local
+from cnnsearch.executors import meter as meter_module
 from cnnsearch.executors.meter import METER, Meter
 from cnnsearch.latency import middle
 from cnnsearch.lock import queued
@@ -68,6 +69,15 @@ def test_a_process_that_ends_while_it_measures_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="ended with exit status 4"):
         ending.measure(NETWORK)
     ending.close()
+
+
+def test_a_measurement_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter_module, "MOST_SECONDS", 0.2)
+    hangs = meter(tmp_path / "log", READY, "import time", "input()", "time.sleep(600)")
+    with pytest.raises(RunError) as error:
+        hangs.measure(NETWORK)
+    law = "a measurement took longer than 0.2 seconds, in which nothing else was trained"
+    assert str(error.value) == f"{law}; the log is {tmp_path / 'log'}"
 
 
 def test_while_a_latency_is_measured_no_worker_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -603,6 +603,18 @@ def test_trials_that_died_before_a_rung_or_between_two_are_trained_again(tmp_pat
     assert run.count("complete") == (1 if rungs else 4)
 
 
+def test_a_higher_rung_waits_for_those_that_were_cut_on_their_way_to_it(tmp_path: Path) -> None:
+    pruner = {**WAVES["pruner"], "rungs": [1, 3], "keep": 0.5}
+    fields = {"recipe": {**SIX_NETWORKS["recipe"], "epochs": 4}, "pruner": pruner, "budget": {"trials": 6}}
+    whole, _ = search(plan(tmp_path / "whole", **fields))
+    assert whole.count("complete") == 1
+    cut = plan(tmp_path / "cut", **fields)
+    with pytest.raises(KeyboardInterrupt):  # when one of three is at the second rung
+        search(cut, in_turn(*[learn] * 7, cut_off))
+    again, _ = search(cut)
+    assert [(t.state, t.score) for t in again.trials] == [(t.state, t.score) for t in whole.trials]
+
+
 def test_five_bugs_judge_nobody_who_waits(tmp_path: Path) -> None:
     wanted = plan(tmp_path, budget={"trials": 9}, **WAVES)
     run, _ = search(wanted, in_turn(learn, *[fail("bug", "KeyError: 'channels'")] * 5))

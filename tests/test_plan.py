@@ -13,7 +13,7 @@ from cnnsearch.defaults import DEFAULTS
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.holes import sites
 from cnnsearch.objectives import Aim
-from cnnsearch.parts import Limits
+from cnnsearch.parts import Limits, Pruner
 from cnnsearch.plan import Plan, imports_of, read_plan, with_start_networks
 from cnnsearch.sameness import decisive, differences
 from cnnsearch.space import uniformly
@@ -427,3 +427,9 @@ def test_all_start_networks_that_cannot_be_read_are_told_at_once(tmp_path: Path)
         with_start_networks({"start": ["a.json", "b.json"]}, tmp_path)
     law = "cannot be read (No such file or directory); check the path"
     assert str(error.value) == f"start[0]: {tmp_path}/a.json: {law}\nstart[1]: {tmp_path}/b.json: {law}"
+
+
+def test_another_kind_of_stopping_takes_its_own_share() -> None:
+    assert Plan.model_validate({}).pruner.keep == 0.08
+    assert Plan.model_validate({"pruner": {"kind": "successive"}}).pruner.keep == 0.08
+    assert Plan.model_validate({"pruner": {"kind": "halving"}}).pruner == Pruner(kind="halving", rungs=(1,))

@@ -201,6 +201,27 @@ def test_what_is_known_to_need_too_much_memory_is_told_as_what_does_not_train(
     assert not any(seen.user_attrs["feasible"] for seen in away)
 
 
+@pytest.mark.parametrize("url", ["redis://nobody@127.0.0.1:1/0", "postgresql://nobody@127.0.0.1:1/x"])
+def test_a_storage_that_optuna_cannot_open_is_told(url: str, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=f"^storage {url.replace('.', '[.]')} cannot be used"):
+        search(plan(tmp_path, storage=url))
+
+
+def test_a_storage_of_another_version_is_told_and_left_alone(tmp_path: Path) -> None:
+    search(wanted := plan(tmp_path, storage=None, budget={"trials": 1}))
+    path = wanted.folder / "storage.sqlite3"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE version_info SET schema_version = 1")
+        connection.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
+    before = path.read_bytes()
+    with pytest.raises(RunError, match=r"cannot be used .* nothing is lost: the same command makes it again"):
+        search(plan(tmp_path, storage=None, budget={"trials": 2}))
+    assert path.read_bytes() == before
+    path.rename(path.with_suffix(".old"))
+    run, _ = search(plan(tmp_path, storage=None, budget={"trials": 2}))
+    assert len(told(wanted)) == len(run.trials)
+
+
 def test_a_number_on_a_logarithmic_scale_is_stored_as_itself(tmp_path: Path) -> None:
     wanted = plan(tmp_path, WIDE, storage=None, budget={"trials": 1})
     run, _ = search(wanted)
@@ -275,7 +296,7 @@ def test_a_storage_that_cannot_be_opened_is_named_and_nothing_is_lost(tmp_path: 
         search(plan(tmp_path, storage=url, budget={"trials": 2}))
     assert str(error.value) == (
         f"storage {url} cannot be used (unable to open database file); nothing is lost: the same command makes it again"
-        " from the record, there or at another --storage"
+        " from the record, where none is or at another --storage"
     )
     run, _ = search(plan(tmp_path, budget={"trials": 2}))
     assert run.count("complete") == 2

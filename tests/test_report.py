@@ -250,7 +250,7 @@ def test_a_network_that_cannot_be_drawn_says_why(tmp_path: Path) -> None:
         to.append(Finished(trial=0, state="complete", score=0.5))
     page = as_page(read(folder))
     assert "the network cannot be drawn: blocks[0].kind: &#x27;mine&#x27; is no registered kind of block" in page
-    assert "1 blocks of kinds not imported here" in page
+    assert "1 block of kinds not imported here" in page
 
 
 @pytest.mark.parametrize("notice", ["MNIST is not to be had: this run is on digits"])

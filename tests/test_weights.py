@@ -13,8 +13,9 @@ from cnnsearch.data import load as load_data
 from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.module import build
 from cnnsearch.network import Network
+from cnnsearch.places import WEIGHTS
 from cnnsearch.train import normalised
-from cnnsearch.weights import FILE_NAME, Classifier, load, save
+from cnnsearch.weights import Classifier, load, save
 
 NETWORK = Network.model_validate(
     {
@@ -41,7 +42,7 @@ def module() -> nn.Module:
 
 @pytest.fixture
 def folder(tmp_path: Path, module: nn.Module, data: DataSet) -> Path:
-    save(tmp_path / "best" / FILE_NAME, module, NETWORK, data)
+    save(tmp_path / "best" / WEIGHTS, module, NETWORK, data)
     return tmp_path / "best"
 
 
@@ -68,62 +69,62 @@ def test_what_the_weights_mean_travels_with_them(folder: Path, data: DataSet) ->
 
 def test_a_folder_its_file_and_their_names_are_the_same_door(folder: Path) -> None:
     pixels_NCHW = torch.rand(3, 1, 8, 8)
-    answers = [logits(load(path), pixels_NCHW) for path in (folder, folder / FILE_NAME, str(folder))]
+    answers = [logits(load(path), pixels_NCHW) for path in (folder, folder / WEIGHTS, str(folder))]
     assert all(torch.equal(answers[0], answer) for answer in answers)
 
 
 def test_equal_weights_are_equal_files(folder: Path, module: nn.Module, data: DataSet) -> None:
     save(folder / "again", module, NETWORK, data)
-    assert (folder / "again").read_bytes() == (folder / FILE_NAME).read_bytes()
+    assert (folder / "again").read_bytes() == (folder / WEIGHTS).read_bytes()
 
 
 def test_saving_leaves_one_whole_file_and_replaces_the_one_before(folder: Path, data: DataSet) -> None:
     other = build(NETWORK)
-    save(folder / FILE_NAME, other, NETWORK, data)
-    assert [path.name for path in folder.iterdir()] == [FILE_NAME]
+    save(folder / WEIGHTS, other, NETWORK, data)
+    assert [path.name for path in folder.iterdir()] == [WEIGHTS]
     torch.testing.assert_close(dict(load(folder).module.state_dict()), dict(other.state_dict()))
 
 
 def test_a_disk_that_fails_keeps_the_file_before(
     folder: Path, module: nn.Module, data: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = (folder / FILE_NAME).read_bytes()
+    before = (folder / WEIGHTS).read_bytes()
 
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFullError) as error:
-        save(folder / FILE_NAME, module, NETWORK, data)
+        save(folder / WEIGHTS, module, NETWORK, data)
     assert str(error.value) == (
-        f"{folder / FILE_NAME}: cannot write {len(before):,} bytes (No space left on device); "
+        f"{folder / WEIGHTS}: cannot write {len(before):,} bytes (No space left on device); "
         "nothing written before is lost: make room and give the same command again"
     )
-    assert (folder / FILE_NAME).read_bytes() == before
-    assert [path.name for path in folder.iterdir()] == [FILE_NAME]
+    assert (folder / WEIGHTS).read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == [WEIGHTS]
 
 
 def test_any_flipped_bit_is_noticed(folder: Path) -> None:
-    whole = (folder / FILE_NAME).read_bytes()
+    whole = (folder / WEIGHTS).read_bytes()
     chance = random.Random(1)
     for place in chance.sample(range(len(whole)), 300):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << chance.randrange(8)
-        (folder / FILE_NAME).write_bytes(damaged)
+        (folder / WEIGHTS).write_bytes(damaged)
         with pytest.raises(RunError, match=r"damaged or cut off|no weights of cnnsearch"):
             load(folder)
 
 
 def test_any_cut_is_noticed(folder: Path) -> None:
-    whole = (folder / FILE_NAME).read_bytes()
+    whole = (folder / WEIGHTS).read_bytes()
     for length in range(0, len(whole), len(whole) // 50):
-        (folder / FILE_NAME).write_bytes(whole[:length])
+        (folder / WEIGHTS).write_bytes(whole[:length])
         with pytest.raises(RunError, match="damaged or cut off"):
             load(folder)
 
 
 def test_damage_is_told_with_the_file_what_is_wrong_and_a_way_out(folder: Path) -> None:
-    file = folder / FILE_NAME
+    file = folder / WEIGHTS
     whole = bytearray(file.read_bytes())
     whole[-1] ^= 1
     file.write_bytes(whole)
@@ -137,16 +138,16 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunError) as error:
         load(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path / FILE_NAME}: no such file; give a run, such as runs/NAME, or the folder of its weights"
+        f"{tmp_path / WEIGHTS}: no such file; give a run, such as runs/NAME, or the folder of its weights"
     )
 
 
 def test_weights_of_another_program_are_told(tmp_path: Path) -> None:
-    save_file({"weight": torch.zeros(3)}, tmp_path / FILE_NAME)
+    save_file({"weight": torch.zeros(3)}, tmp_path / WEIGHTS)
     with pytest.raises(RunError) as error:
         load(tmp_path)
     assert str(error.value) == (
-        f"{tmp_path / FILE_NAME}: no weights of cnnsearch: the metadata has no entry 'cnnsearch'; give a file of a run"
+        f"{tmp_path / WEIGHTS}: no weights of cnnsearch: the metadata has no entry 'cnnsearch'; give a file of a run"
     )
 
 
@@ -155,7 +156,7 @@ def test_a_label_of_an_unknown_kind_of_block_names_its_place(folder: Path, monke
     with pytest.raises(RunError) as error:
         load(folder)
     assert str(error.value) == (
-        f"{folder / FILE_NAME}: this program cannot read its label: network.blocks[1].kind: 'separable' is no"
+        f"{folder / WEIGHTS}: this program cannot read its label: network.blocks[1].kind: 'separable' is no"
         " registered kind of block (known: plain, residual);"
         " import the module that registers it first (--import on the command line)"
     )
@@ -192,6 +193,6 @@ def test_of_a_run_the_winner_is_loaded_and_without_finals_the_best(tmp_path: Pat
     for part, seed in (("best", 1), ("winner", 2)):
         torch.manual_seed(seed)
         module = build(NETWORK)
-        save(tmp_path / part / FILE_NAME, module, NETWORK, data)
+        save(tmp_path / part / WEIGHTS, module, NETWORK, data)
         loaded = load(tmp_path).module.state_dict()
         assert all(torch.equal(loaded[name], tensor) for name, tensor in module.state_dict().items()), part

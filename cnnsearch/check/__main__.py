@@ -8,13 +8,13 @@ from pathlib import Path
 
 from cnnsearch.check.describe import describe
 from cnnsearch.check.reading import RefusedError, read
-from cnnsearch.errors import CnnsearchError
+from cnnsearch.errors import CnnsearchError, status_of
 from cnnsearch.files import end_with_reader, write_whole
 from cnnsearch.imports import import_kinds
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line; give the exit status: 0 fine, 2 something is wrong in the file."""
+    """Run one command line; give the exit status: 0 fine, 2 something is wrong in the file, else as everywhere."""
     given = _given(arguments)
     try:
         if given.write_schemas:
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
                 print(line)
     except (RefusedError, CnnsearchError, OSError) as error:
         print(error, file=sys.stderr)
-        return 2
+        return 2 if isinstance(error, RefusedError) else status_of(error)
     return 0
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from cnnsearch.errors import RunError, status_of
 
+MOST_PORT = 65_535
+
 
 def main() -> int:
     """Serve a run until Ctrl-C."""
@@ -19,6 +21,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=8080, help="where to listen on 127.0.0.1; 0: any free port")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
     arguments = parser.parse_args()
+    if not 0 <= arguments.port <= MOST_PORT:
+        parser.error(f"--port: from 0 to {MOST_PORT:,}, not {arguments.port:,}")
     try:
         _serve(arguments.run, arguments.port, browse=not arguments.no_browser)
     except (RunError, OSError) as error:

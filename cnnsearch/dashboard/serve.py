@@ -117,7 +117,7 @@ def looking_only(app: Wsgi) -> Wsgi:
 
 def _app(run: Run) -> Wsgi:
     if find_spec("optuna_dashboard") is None:
-        raise RunError("optuna-dashboard is not installed: pip install 'cnnsearch[dashboard]'")
+        raise RunError("optuna-dashboard is not installed: pip install -e '.[dashboard]'")
     dashboard: Any = import_module("optuna_dashboard")  # it carries no types
     return dashboard.wsgi(copied(run), artifact_store=Networks(run))
 

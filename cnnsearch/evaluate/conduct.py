@@ -11,8 +11,8 @@ from cnnsearch import history
 from cnnsearch.datasets import data_root
 from cnnsearch.devices import slots
 from cnnsearch.errors import RunError
-from cnnsearch.evaluate.entrants import field, simple_names
-from cnnsearch.evaluate.publish import publish
+from cnnsearch.evaluate.entrants import Field, field, simple_names
+from cnnsearch.evaluate.publish import renew
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings
 from cnnsearch.events import FinalsOpened
 from cnnsearch.files import write_whole
@@ -22,6 +22,7 @@ from cnnsearch.own.again import found_again
 from cnnsearch.plan import Plan, finals_of, imports_of
 from cnnsearch.record import Record, own
 from cnnsearch.terminal import Bar
+from cnnsearch.units import percent
 from cnnsearch.verdict import to_judge, verdict
 from cnnsearch.versions import versions
 
@@ -44,7 +45,8 @@ def evaluate(folder: Path, *, finals: dict[str, Any] | None = None, quiet: bool 
     run = history.read(folder)
     if verdict(run) is None:
         reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in run.retrained if each.reason)
-        raise RunError(f"{folder}: the finals have no winner ({reasons}); mend that and give the same command again")
+        way_out = "other --epochs or a longer search may have one; a bug, a dead worker, a timeout are tried again"
+        raise RunError(f"{folder}: the finals have no winner ({reasons}); {way_out} by the same command")
     return run
 
 
@@ -72,22 +74,21 @@ def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> No
     with bar_of_trainings("finals", quiet=quiet) as bar:
         trainings = Trainings(entering, run, plan.seed, record, bar)
         if not (trainings.are_over and _is_judged(plan, run)):
-            for told in _replaced(plan, run):
+            for told in _replaced(entering, run):
                 bar.say(told)
             record.append(FinalsOpened(host=socket.gethostname(), pid=os.getpid(), versions=versions()))
             trainings.run_in_workers(plan)
             _judge(plan, folder, record, bar)
-    run = history.read(folder)
-    if found := verdict(run):
-        publish(run, found.winner)
+    renew(history.read(folder))
 
 
-def _replaced(plan: Plan, run: Run) -> Iterator[str]:
+def _replaced(entering: Field, run: Run) -> Iterator[str]:
     """Say which finals these take the place of, if any."""
-    before = {each.recipe.epochs for each in run.retrained if each.recipe and each.state == "complete"}
-    now = {plan.finals.recipe(trial.recipe).epochs for trial in run.distinct} if plan.finals else set[int]()
-    if others := sorted(before - now):
-        epochs = " and ".join(str(number) for number in others)
+    now = {entrant.name: entrant.recipe.epochs for entrant in entering.candidates}
+    held = [each for each in run.retrained if each.recipe and each.state == "complete" and each.entrant in now]
+    before = {each.recipe.epochs for each in held if each.recipe and each.recipe.epochs != now[each.entrant]}
+    if before:
+        epochs = " and ".join(str(number) for number in sorted(before))
         yield f"finals of {epochs} epochs were held before; these, of other epochs, take their place"
 
 
@@ -112,7 +113,7 @@ def _judge(plan: Plan, folder: Path, record: Record, bar: Bar) -> None:
     root, device = data_root(plan.data_root), slots(plan.executor.workers, plan.executor.device)[0]
     data = load(plan.facts.key, root, torch.device(device))
     for fitted in record_simple(plan, history.read(folder), data, record):
-        bar.say(f"{fitted.entrant}: {fitted.accuracies[-1]:.2%} of the validation images")
+        bar.say(f"{fitted.entrant}: {percent(fitted.accuracies[-1])} of the validation images")
     run = history.read(folder)
     if found := verdict(run):
         bar.doing("reading the test images")

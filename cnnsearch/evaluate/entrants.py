@@ -72,8 +72,7 @@ class Field(NamedTuple):
 def field(plan: Plan, run: Run) -> Field:
     """Say who takes part, from the search's result; nobody where the search has none."""
     assert plan.finals
-    best = run.distinct[: plan.finals.candidates]
-    candidates = tuple(_candidate(trial, plan) for trial in best)
+    candidates = tuple(_candidate(trial, plan) for trial in run.entering(plan.finals))
     baselines = tuple(_baselines(plan, candidates[0])) if candidates else ()
     return Field(plan.finals, candidates, baselines, plan.aim, run.validation_images)
 
@@ -81,7 +80,11 @@ def field(plan: Plan, run: Run) -> Field:
 def random_twin(plan: Plan, trials: int | None = None) -> Plan:
     """Make the same study with uniform draws, in a run beside it; with as many trials as the study came to."""
     budget = {**plan.budget.model_dump(), "trials": trials or plan.budget.trials, "until_flat": False}
-    given = {"sampler": {**plan.sampler.model_dump(), "kind": "random"}, "name": f"{plan.run_name[:93]}-random"}
+    given = {
+        "sampler": {**plan.sampler.model_dump(), "kind": "random"},
+        "name": f"{plan.run_name[:93]}-random",
+        "data": plan.facts.sha256,
+    }
     return Plan.model_validate({**plan.model_dump(mode="json"), **given, "budget": budget, "finals": None})
 
 

@@ -16,22 +16,34 @@ from typing import cast
 from cnnsearch.files import make_folder, write_whole
 from cnnsearch.history import SUMMARY, Run
 from cnnsearch.network import Network
+from cnnsearch.places import WINNER, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.text import Plain
-from cnnsearch.verdict import NETWORK, WEIGHTS, WINNER, Row, Verdict, verdict
+from cnnsearch.verdict import Row, Verdict, decided
 
 
 def figures(run: Run) -> Plain:
-    """Give the winner's part of the summary; None until the finals are over: the test images are read last."""
-    found = verdict(run)
-    if found is None or found.winner.tested[found.winner.best] is None:
-        return None
-    return {**_figures(found), "seconds": round(run.finals_seconds, 3)}
+    """Give the winner's part of the summary; None until the finals are over."""
+    found = decided(run)
+    return found and {**_figures(found), "seconds": round(run.finals_seconds, 3)}
 
 
-def summarize(run: Run) -> None:
-    """Write the winner's figures into the summary."""
+def renew(run: Run) -> None:
+    """Let `winner/` and the summary tell of whom the record calls the winner now, or of nobody.
+
+    The weights of a former winner stay in `finals/`.
+    """
+    found = decided(run)
+    if found and (run.folder / _shipped(found.winner)).is_file():
+        _publish(run.folder, found.winner)
+    else:
+        for name in (WINNER_WEIGHTS, WINNER_NETWORK):
+            (run.folder / name).unlink(missing_ok=True)
     path = run.folder / SUMMARY
     write_whole(path, json.dumps({**_known(path), "winner": figures(run)}, indent=2) + "\n")
+
+
+def _shipped(winner: Row) -> str:
+    return winner.trainings[winner.best].weights
 
 
 def _known(path: Path) -> dict[str, Plain]:
@@ -43,14 +55,11 @@ def _known(path: Path) -> dict[str, Plain]:
     return cast("dict[str, Plain]", known) if isinstance(known, dict) else {}
 
 
-def publish(run: Run, winner: Row) -> None:
-    """Write the winner's network and weights, and its figures into the summary."""
-    folder = run.folder
+def _publish(folder: Path, winner: Row) -> None:
     make_folder(folder / WINNER)
-    write_whole(folder / WEIGHTS, (folder / winner.trainings[winner.best].weights).read_bytes())
+    write_whole(folder / WINNER_WEIGHTS, (folder / _shipped(winner)).read_bytes())
     network = Network.model_validate(winner.network)
-    write_whole(folder / NETWORK, network.model_dump_json(exclude_defaults=True, indent=2) + "\n")
-    summarize(run)
+    write_whole(folder / WINNER_NETWORK, network.model_dump_json(exclude_defaults=True, indent=2) + "\n")
 
 
 def _figures(verdict: Verdict) -> dict[str, Plain]:
@@ -62,8 +71,8 @@ def _figures(verdict: Verdict) -> dict[str, Plain]:
         "validation_accuracy": winner.mean,
         "validation_interval": winner.interval,
         "validation_accuracy_per_seed": winner.scores,
-        "network": NETWORK,
-        "weights": WEIGHTS,
+        "network": WINNER_NETWORK,
+        "weights": WINNER_WEIGHTS,
         "parameters": winner.parameters,
         "macs": winner.trainings[0].macs,
         "test_accuracy": winner.test_accuracy,

@@ -27,6 +27,7 @@ from cnnsearch.plan import Plan
 from cnnsearch.record import Record
 from cnnsearch.seeds import seed_of
 from cnnsearch.terminal import Bar
+from cnnsearch.units import percent
 
 Role = Literal["entrant", "variant"]
 FOLDERS: dict[Role, str] = {"entrant": "finals", "variant": "variants"}
@@ -131,8 +132,8 @@ class Trainings:
         if isinstance(event, Epoch):
             live = self._live[event.trial]
             live.accuracies = [*live.accuracies[: event.epoch - 1], event.validation_accuracy]
-            epochs = live.training.entrant.recipe.epochs
-            self._bar.doing(f"{_title(live.training)}: epoch {event.epoch}/{epochs} {event.validation_accuracy:.2%}")
+            epoch = f"epoch {event.epoch}/{live.training.entrant.recipe.epochs}"
+            self._bar.doing(f"{_title(live.training)}: {epoch} {percent(event.validation_accuracy)}")
         elif isinstance(event, Done):
             self._finish(self._live.pop(event.trial))
         elif isinstance(event, Failed):
@@ -180,7 +181,7 @@ class Trainings:
         checkpoint_of(self._folder / weights_of(live.training.key, self._role)).unlink(missing_ok=True)
         self.done[live.training.key] = over
         self._count()
-        told = reason or f"{score_of(over):.2%} of the validation images"
+        told = reason or f"{percent(score_of(over))} of the validation images"
         self._bar.say(f"[{len(self.done)}/{self._total}] {_title(live.training)}: {told}")
 
     def _keep_or_drop(self, weights: str) -> str:

@@ -5,12 +5,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from select import select
 
 from cnnsearch.errors import RunError
 from cnnsearch.executors.process import environment, trim
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency
 
+MOST_SECONDS = 60
 METER = (sys.executable, "-P", "-m", "cnnsearch.latency")
 
 
@@ -33,7 +35,7 @@ class Meter:
         self._answer()
 
     def measure(self, network: Network) -> Latency | None:
-        """Measure a network, None where it cannot be run; raise RunError where the process has ended."""
+        """Measure a network, None where it cannot be run; raise RunError where the process ended or took too long."""
         assert self._process.stdin
         try:
             self._process.stdin.write(f"{network.to_json()}\n")
@@ -51,6 +53,10 @@ class Meter:
 
     def _answer(self) -> str:
         assert self._process.stdout
+        if not select([self._process.stdout], [], [], MOST_SECONDS)[0]:
+            self.close()
+            law = f"a measurement took longer than {MOST_SECONDS} seconds"
+            raise RunError(f"{law}, in which nothing else was trained; the log is {self._log}")
         answer = self._process.stdout.readline()
         if not answer:
             status = self._process.wait()

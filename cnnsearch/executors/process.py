@@ -27,6 +27,7 @@ class WorkerProcess:
 
     def __init__(self, command: Sequence[str], threads: int, log: Path, hear: Callable[[Heard], None]) -> None:
         self._log = log
+        log.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed
         with log.open("ab") as errors:
             self._log_start = errors.tell()
             # A session of its own: Ctrl-C reaches the coordinator alone, and the whole group can be ended.
@@ -110,7 +111,7 @@ class WorkerProcess:
 
 def trim(log: Path) -> None:
     """Cut a log that grew too long to its end; a worker that writes just then may lose a line."""
-    if log.stat().st_size <= MOST_LOG_BYTES:
+    if not log.exists() or log.stat().st_size <= MOST_LOG_BYTES:  # it may have been removed
         return
     with log.open("r+b") as file:
         file.seek(-MOST_LOG_BYTES // 2, os.SEEK_END)

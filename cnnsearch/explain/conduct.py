@@ -14,7 +14,7 @@ from cnnsearch.network import Network
 from cnnsearch.parts import Finals
 from cnnsearch.plan import Plan
 from cnnsearch.record import own
-from cnnsearch.verdict import Row, verdict
+from cnnsearch.verdict import Row, decided
 
 
 def explain(folder: Path, seeds: int = 1, *, quiet: bool = False) -> Ablation | None:
@@ -34,10 +34,10 @@ def explain(folder: Path, seeds: int = 1, *, quiet: bool = False) -> Ablation | 
 
 
 def _winner(run: Run) -> Row:
-    found = verdict(run)
+    found = decided(run)
     if found is None or len(found.winner.scores) < 2:  # noqa: PLR2004 (one seed has no spread)
         law = "its finals have no winner with two seeds or more, so nobody knows which differences mean something"
-        seeds = " --seeds 3" if found else ""
+        seeds = " --seeds 3" if found and run.finals.seeds < 2 else ""  # noqa: PLR2004
         raise RunError(f"{run.folder}: {law}; python -m cnnsearch.evaluate {run.folder}{seeds} trains them")
     return found.winner
 

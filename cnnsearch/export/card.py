@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from cnnsearch.data import DataSet
 from cnnsearch.export.source import Source
-from cnnsearch.export.table import Table, in_markdown, in_words, percent
+from cnnsearch.export.table import Table, in_markdown, in_words
 from cnnsearch.history import Run
 from cnnsearch.recipe import Recipe
+from cnnsearch.units import percent, times
 from cnnsearch.verdict import Verdict
 
 STUDY = "study.json"
@@ -72,8 +73,10 @@ def _result(source: Source, table: Table) -> str:
     if source.role == "winner":
         return f"The winner of a study, trained again after the search. It reads {seen}. {_tested(source.verdict)}"
     if source.role == "best":
+        opened = len(source.run.openings) if source.run else 0
+        test = f"were opened {times(opened)}, for other weights" if opened else "were not read"
         return (
-            "The best network of a search: not trained again since, and **not tested**; the test images were not read. "
+            f"The best network of a search: not trained again since, and **not tested**; the test images {test}. "
             f"It reads {seen}. That is the best of many scores on these images: expect less on new ones."
         )
     return f"Exported from a folder without a run: how it was chosen is not known. It reads {seen}."
@@ -87,13 +90,9 @@ def _tested(verdict: Verdict | None) -> str:
     best = verdict.winner.test_accuracies[verdict.winner.best] or 0.0
     return (
         f"Of the test images it reads {percent(best)} right (95 % interval {low} to {high}); trained with each seed: "
-        f"{', '.join(map(percent, by_seed))}. The test images were opened {_times(verdict.test_opened)}. Optimism gap "
+        f"{', '.join(map(percent, by_seed))}. The test images were opened {times(verdict.test_opened)}. Optimism gap "
         f"(the search's score less the mean score of the trainings after it): {100 * verdict.optimism_gap:+.2f} points."
     )
-
-
-def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
 
 
 def _files(table: Table) -> str:
@@ -138,9 +137,10 @@ def _training(source: Source, run: Run) -> Iterator[str]:
     if source.verdict:
         winner, again = source.verdict.winner, [row for row in source.verdict.rows if row.trial]
         seeds = len(winner.trainings)
+        finalists = sum(len(row.trainings) == seeds for row in again)
+        more = f", and {finalists} of them with {seeds} in all" if seeds > 1 else ""
         yield (
-            f"Then the best {len(again)} were trained again with a fresh seed, and "
-            f"{sum(len(row.trainings) == seeds for row in again)} of them with {seeds} in all; the winner "
+            f"Then the best {len(again)} were trained again with a fresh seed{more}; the winner "
             f"{_law(run, source.verdict)}. Its scores there: {', '.join(map(percent, winner.scores))}; these are the "
             "weights of the best. Recipe:"
         )

@@ -17,8 +17,9 @@ from cnnsearch.export.bench import Bench
 from cnnsearch.export.calls import chain, literal, tuple_of
 from cnnsearch.flow import Sum
 from cnnsearch.network import Network
+from cnnsearch.places import WEIGHTS
 from cnnsearch.shapes import Shape
-from cnnsearch.weights import FILE_NAME, Classifier
+from cnnsearch.weights import Classifier
 
 PROGRAM = "model.py"
 
@@ -120,7 +121,7 @@ def text_of(classifier: Classifier) -> str:
         network=network,
         parameters=network.cost.parameters,
         macs=network.cost.macs,
-        beside=" and ".join([FILE_NAME, *own.sources(network)]),
+        beside=" and ".join([WEIGHTS, *own.sources(network)]),
         image=", ".join(str(axis) for axis in network.input.shape),
         imports="".join(f"import {name}\n" for name in own.modules(network)),
         labels=tuple_of([literal(name) for name in classifier.classes]),

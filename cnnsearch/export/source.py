@@ -9,12 +9,12 @@ from cnnsearch import weights
 from cnnsearch.errors import RunError
 from cnnsearch.history import PLAN, Run, read
 from cnnsearch.network import Network
-from cnnsearch.verdict import WINNER, Verdict, verdict
+from cnnsearch.places import BEST, NETWORK, WEIGHTS, WINNER
+from cnnsearch.verdict import Verdict, decided
 from cnnsearch.weights import Classifier
 
-NETWORK = "network.json"
 Role = Literal["winner", "best", "given"]
-_PLACES: tuple[tuple[Role, str], ...] = (("winner", WINNER), ("best", "best"), ("given", "."))
+_PLACES: tuple[tuple[Role, str], ...] = (("winner", WINNER), ("best", BEST), ("given", "."))
 
 
 class Source(NamedTuple):
@@ -35,34 +35,34 @@ class Source(NamedTuple):
 def find(folder: Path) -> Source:
     """Find the network to export; raise RunError where there is none, or its two files do not belong together."""
     run = read(folder) if (folder / PLAN).is_file() else None
-    result = verdict(run) if run else None
+    result = decided(run) if run else None
     # Later trials may have put all finalists of former finals out of the best few: then there is no winner now.
     role, files = _place(folder, _PLACES[1:] if run and not result else _PLACES)
     classifier = weights.load(files)
     if _network(files / NETWORK).fingerprint != classifier.network.fingerprint:
-        law = f"{files / NETWORK} describes another network than {weights.FILE_NAME} beside it holds"
+        law = f"{files / NETWORK} describes another network than {WEIGHTS} beside it holds"
         raise RunError(f"{law} ({classifier.network}); take both from one training")
     if role != "winner":
         result = None
     if result:
-        refuse_others(files / weights.FILE_NAME, result)
+        refuse_others(folder, files / WEIGHTS, result)
     return Source(folder, files, role, classifier, run, result)
 
 
-def refuse_others(file: Path, result: Verdict) -> None:
+def refuse_others(folder: Path, file: Path, result: Verdict) -> None:
     """Raise RunError where a file does not hold the weights that the record calls the winner's."""
     expected, found = result.winner.trainings[result.winner.best].sha256, sha256(file.read_bytes()).hexdigest()
     if found != expected:
         law = f"{file}: sha256 {found[:12]}... is not the {expected[:12]}... of the winner in the run's record"
-        raise RunError(f"{law}; `python -m cnnsearch.evaluate RUN` writes the winner's again")
+        raise RunError(f"{law}; `python -m cnnsearch.evaluate {folder}` writes the winner's again")
 
 
 def _place(folder: Path, places: Iterable[tuple[Role, str]]) -> tuple[Role, Path]:
     for role, name in places:
         files = folder / name
-        if (files / NETWORK).is_file() and (files / weights.FILE_NAME).is_file():
+        if (files / NETWORK).is_file() and (files / WEIGHTS).is_file():
             return role, files
-    law = f"{folder}: no {NETWORK} with {weights.FILE_NAME} in winner/, in best/ or in itself"
+    law = f"{folder}: no {NETWORK} with {WEIGHTS} in winner/, in best/ or in itself"
     raise RunError(f"{law}; give the folder of a run that has a result, such as runs/NAME")
 
 

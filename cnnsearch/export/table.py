@@ -13,19 +13,20 @@ from rich.table import Table as RichTable
 
 from cnnsearch.export.check import Found
 from cnnsearch.export.source import Role
+from cnnsearch.units import percent
 
-Verdict = Literal["equal", "better", "worse"]
+Judgement = Literal["equal", "better", "worse"]
 HEADS = ("format", "file", "bytes", "right on validation", "largest difference", "changed", "one image, one thread")
 
 
-class Row(BaseModel):
+class Made(BaseModel):
     """One format, made and checked."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     format: str
     files: tuple[str, ...]
     bytes: int
-    verdict: Verdict
+    verdict: Judgement
     """Whether it reads as many validation images right as the network."""
     found: Found
 
@@ -39,7 +40,7 @@ class Table(BaseModel):
     dataset: str
     validation_images: int
     validation_accuracy: float
-    made: tuple[Row, ...]
+    made: tuple[Made, ...]
     missing: dict[str, str]
     processor: str
     versions: dict[str, str]
@@ -57,14 +58,14 @@ def of_whom(table: Table) -> str:
     return _ROLES[table.role]
 
 
-def verdict_of(found: Found) -> Verdict:
+def verdict_of(found: Found) -> Judgement:
     """Judge by the images read right: a file that loses as many as it gains is equal."""
     if found.lost == found.gained:
         return "equal"
     return "worse" if found.lost > found.gained else "better"
 
 
-def in_words(row: Row, images: int) -> str:
+def in_words(row: Made, images: int) -> str:
     """Say what became of the decisions."""
     found = row.found
     if not found.changed:
@@ -74,7 +75,7 @@ def in_words(row: Row, images: int) -> str:
     return f"{row.format} is {than} the network: {found.changed} of {images:,} images get another class; {lost}."
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: Made) -> tuple[str, ...]:
     """Write a row under HEADS."""
     found = row.found
     return (
@@ -86,15 +87,6 @@ def cells(row: Row) -> tuple[str, ...]:
         str(found.changed),
         duration(found.latency_seconds),
     )
-
-
-def percent(fraction: float) -> str:
-    """Write a share as people read it.
-
-    >>> percent(0.9938)
-    '99.38 %'
-    """
-    return f"{fraction * 100:.2f} %"
 
 
 def duration(seconds: Sequence[float]) -> str:

@@ -25,14 +25,16 @@ from cnnsearch.export.graphs import GRAPH, ONNX, write_graph, write_onnx
 from cnnsearch.export.int8 import INT8, write_int8
 from cnnsearch.export.material import write_material
 from cnnsearch.export.program import PROGRAM, write_program
-from cnnsearch.export.source import NETWORK, Source
-from cnnsearch.export.table import Row, Table, verdict_of
+from cnnsearch.export.source import Source
+from cnnsearch.export.table import Made, Table, verdict_of
 from cnnsearch.files import write_whole
+from cnnsearch.places import NETWORK, WEIGHTS
 from cnnsearch.versions import versions
-from cnnsearch.weights import FILE_NAME
 
 LOCAL = {"name", "runs", "storage", "data_root", "executor"}  # of a plan: where, and on what
 TABLE, CARD = "table.json", "README.md"
+MARK = ".cnnsearch-export"
+"""In a folder that `export` may write into again: put there first, it tells an export that was cut from other files."""
 PACKAGES = ("cnnsearch", "torch", "numpy", "safetensors", "onnx", "onnxruntime", "onnxscript")
 
 
@@ -84,21 +86,23 @@ def export(source: Source, to: Path, data_root: Path) -> Table:
 
 
 def _refuse_foreign(to: Path) -> None:
-    if to.is_dir() and any(to.iterdir()) and not (to / NETWORK).is_file():
-        raise RunError(f"{to}: neither empty nor an earlier export (no {NETWORK} in it); name a new folder with --to")
+    if to.exists() and not to.is_dir():
+        raise RunError(f"{to}: no folder; name another with --to")
+    if to.is_dir() and any(to.iterdir()) and not ((to / MARK).is_file() or (to / TABLE).is_file()):
+        raise RunError(f"{to}: neither empty nor an earlier export (no {TABLE} in it); name a new folder with --to")
 
 
 def _copy_words(source: Source, folder: Path) -> None:
     """Write what needs no making: the network, its weights, and the plan without what is this machine's own."""
-    for name in (NETWORK, FILE_NAME):
+    for name in (NETWORK, WEIGHTS):
         shutil.copyfile(source.files / name, folder / name)
     if source.run:
         plan = {key: value for key, value in source.run.plan.items() if key not in LOCAL}
         (folder / STUDY).write_text(json.dumps(plan, indent=2) + "\n", encoding="utf-8")
 
 
-def _make(bench: Bench, material: Path) -> tuple[tuple[Row, ...], dict[str, str]]:
-    made: list[Row] = []
+def _make(bench: Bench, material: Path) -> tuple[tuple[Made, ...], dict[str, str]]:
+    made: list[Made] = []
     missing: dict[str, str] = {}
     for kind in FORMATS:
         path = bench.folder / kind.file
@@ -112,16 +116,17 @@ def _make(bench: Bench, material: Path) -> tuple[tuple[Row, ...], dict[str, str]
         else:
             files = _files(kind, bench)
             size = sum((bench.folder / name).stat().st_size for name in files)
-            made.append(Row(format=kind.name, files=files, bytes=size, verdict=verdict_of(found), found=found))
+            made.append(Made(format=kind.name, files=files, bytes=size, verdict=verdict_of(found), found=found))
     return tuple(made), missing
 
 
 def _files(kind: Format, bench: Bench) -> tuple[str, ...]:
-    return (PROGRAM, FILE_NAME, *own.sources(bench.classifier.network)) if kind.file == PROGRAM else (kind.file,)
+    return (PROGRAM, WEIGHTS, *own.sources(bench.classifier.network)) if kind.file == PROGRAM else (kind.file,)
 
 
 def _put(made: Path, to: Path, table: Table, card_text: str) -> None:
     to.mkdir(parents=True, exist_ok=True)
+    (to / MARK).touch()
     for name in (TABLE, CARD, STUDY, *(kind.file for kind in FORMATS)):  # of an earlier export
         (to / name).unlink(missing_ok=True)
     for path in sorted(made.iterdir()):

@@ -73,12 +73,8 @@ def notice(found: Found, digests: Sequence[str]) -> str:
         rows[digest].append(row)
     told: list[str] = []
     for later, earlier in (("test", "train"), ("validation", "train"), ("test", "validation")):
-        both = [
-            (next(row for row in same if found.splits[row] == later), each)
-            for same in rows.values()
-            for each in [next((row for row in same if found.splits[row] == earlier), None)]
-            if each is not None and any(found.splits[row] == later for row in same)
-        ]
+        firsts = ({found.splits[row]: row for row in reversed(same)} for same in rows.values())
+        both = [(first[later], first[earlier]) for first in firsts if {later, earlier} <= first.keys()]
         if both:
             one, other = both[0]
             example = f"{found.names[one]} is {found.names[other]}"

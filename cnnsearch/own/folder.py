@@ -84,7 +84,12 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _folders(folder: Path, faults: list[str]) -> Iterator[os.DirEntry[str]]:
     for entry in _entries(folder):
-        if entry.is_dir():
+        try:
+            is_folder = entry.is_dir()
+        except OSError as error:  # a link to itself
+            faults.append(f"/{entry.name}: it cannot be read ({error.strerror}); repair or remove it")
+            continue
+        if is_folder:
             yield entry
         elif _is_picture(entry.name):
             faults.append(f"/{entry.name}: this picture belongs to no class; put it into a class folder")

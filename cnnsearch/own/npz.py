@@ -103,7 +103,7 @@ def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, source: 
     if header.dtype.hasobject:
         law = "it holds Python objects, which are not unpickled: that could run anything"
         raise refuse(source, [f"{name}: {law}; save an array of numbers or text"])
-    if begin + _bytes(header) != info.file_size:
+    if min(header.shape, default=0) < 0 or begin + _bytes(header) != info.file_size:
         law = f"shape {header.shape} of {header.dtype} needs {_bytes(header):,} bytes, and"
         raise refuse(source, [f"{name}: {law} {info.file_size - begin:,} are there; save it anew"])
     return header

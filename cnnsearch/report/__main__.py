@@ -2,9 +2,10 @@
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 
-from cnnsearch.errors import RunError, status_of
+from cnnsearch.errors import InvalidSpecError, RunError, status_of
 
 
 def main() -> int:
@@ -13,9 +14,14 @@ def main() -> int:
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as runs/mnist-1a2b3c")
     parser.add_argument("--to", type=Path, metavar="FILE", help="where to write the page instead of RUN/report.html")
     given = parser.parse_args()
+    from cnnsearch.history import plan_of
+    from cnnsearch.imports import import_kinds
+    from cnnsearch.plan import imports_of
     from cnnsearch.report import write_report
 
     try:
+        with suppress(InvalidSpecError):  # without one of its modules the page says what it cannot draw
+            import_kinds(imports_of(plan_of(given.run)))
         sys.stdout.write(f"{write_report(given.run, given.to)}\n")
     except OSError as error:  # a full disk too
         way = "" if given.to else "; --to FILE writes the page elsewhere"
@@ -28,4 +34,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    sys.path.insert(0, "")  # modules of one's own are found where the command is given
     sys.exit(main())

@@ -5,6 +5,7 @@ from html import escape
 
 from cnnsearch.ablation import Ablation, Difference, ablation
 from cnnsearch.history import Run
+from cnnsearch.units import percent
 
 COLUMNS = ("variant", "parameters", "multiply-adds", "difference, points", "95 % interval", "seeds")
 
@@ -13,7 +14,7 @@ def title(found: Ablation) -> str:
     """Name the table, with what its differences are taken from."""
     winner = found.winner
     network = f" ({winner.trial.short})" if winner.trial else ""
-    return f"What each block of {winner.entrant}{network} is worth: {winner.mean:.2%} with it as it is"
+    return f"What each block of {winner.entrant}{network} is worth: {percent(winner.mean)} with it as it is"
 
 
 def cells(each: Difference) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from cnnsearch.trials import directions, in_memory
 MOST_HOLES = 8  # in the figures that give every hole an axis: the most important ones
 MOST_CURVES = 200  # a browser draws about so many at once
 STATE_COLORS = {"complete": "#2f7ed8", "stopped": "#e8a33d", "failed": "#d64545", "running": "#3aa76d"}
+OTHERS = "#8fa0ae"
 SCALE = ["#e8a33d", "#8fa0ae", "#2f7ed8"]  # can be told from a white page and from a dark one
 ACCURACY = "validation accuracy (%)"
 
@@ -194,7 +195,7 @@ def curves(material: Material) -> Sequence[Chart]:
     states = {f"Trial{trial.number}": trial.state for trial in material.run.trials}
     best = f"Trial{material.run.ranked[0].number}" if material.run.ranked else ""
     for curve in curves:
-        line = {"color": STATE_COLORS[states[curve.name]], "width": 3.5 if curve.name == best else 1.2}
+        line = {"color": STATE_COLORS.get(states[curve.name], OTHERS), "width": 3.5 if curve.name == best else 1.2}
         curve.update(line=line, marker={"size": 4}, opacity=1 if curve.name == best else 0.6)
     figure.data = tuple(curves)
     figure.update_xaxes(title="epoch", dtick=1 if max(max(curve.x) for curve in curves) <= 20 else None)  # noqa: PLR2004

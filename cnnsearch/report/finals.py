@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from html import escape
 
+from cnnsearch.certainty import Interval
 from cnnsearch.history import Run
 from cnnsearch.objectives import WORDS, Aim, Name, price
-from cnnsearch.report.wording import duration
-from cnnsearch.verdict import NETWORK, WEIGHTS, Row, Verdict, verdict
+from cnnsearch.places import WINNER_NETWORK, WINNER_WEIGHTS
+from cnnsearch.units import duration, percent, times
+from cnnsearch.verdict import Row, Verdict, verdict
 
 COLUMNS = ("entrant", "parameters", "validation, mean", "95 % interval", "seeds", "test", "test, each seed", "p")
 
@@ -14,24 +16,27 @@ COLUMNS = ("entrant", "parameters", "validation, mean", "95 % interval", "seeds"
 def sentences(run: Run, found: Verdict) -> Iterator[str]:
     """Say the result of the finals in words."""
     winner = found.winner
+    if not found.is_final:
+        yield f"The finals are not over; so far {winner.entrant} leads. The same command goes on with them."
+        return
     seeds = "once" if len(winner.scores) == 1 else f"with {len(winner.scores)} fresh seeds"
-    yield f"The winner is {winner.entrant} with {_costs(winner, run.aim)}: {NETWORK}, {WEIGHTS}."
-    yield f"Trained again {seeds} it reads {winner.mean:.2%} of the validation images right{_within(winner)}."
+    yield f"The winner is {winner.entrant} with {_costs(winner, run.aim)}: {WINNER_NETWORK}, {WINNER_WEIGHTS}."
+    yield f"Trained again {seeds} it reads {percent(winner.mean)} of the validation images right{_within(winner)}."
     if winner.test_accuracy is not None and winner.test_interval:
-        low, high = winner.test_interval
+        tested = percent(winner.test_accuracy)
         yield (
-            f"The weights of its best seed read {winner.test_accuracy:.2%} of the test images right (95 % interval over"
-            f" images {low:.2%} to {high:.2%}). The test images were opened {times(found.test_opened)}."
+            f"The weights of its best seed read {tested} of the test images right (95 % interval over images "
+            f"{_range(winner.test_interval)}). The test images were opened {times(found.test_opened)}."
         )
     for row in found.rows:
         if row.trial is None and row.mean > winner.mean:
-            named = f"{row.entrant} ({row.parameters:,} parameters, {row.mean:.2%})"
-            yield f"The baseline {named} reads more of them right: a wider space or longer trainings may find better."
-    if not found.meets_floor:
-        yield f"No finalist surely reads {run.aim.floor:.2%} or more right, so the most accurate of them won."
-    way = "more" if found.optimism_gap >= 0 else "fewer"
-    gap = f"{100 * abs(found.optimism_gap):.2f} points {way} than that mean"
-    yield f"Optimism gap: in the search it read {gap}, after another training."
+            named = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
+            yield f"The baseline {named} reads more validation images right; a wider space may hold better networks."
+    if run.aim.floor is not None and not found.meets_floor:
+        yield f"No finalist surely reads {percent(run.aim.floor)} or more right, so the most accurate of them won."
+    way = "above" if found.optimism_gap >= 0 else "below"
+    gap = f"{100 * abs(found.optimism_gap):.2f} points {way} the mean of its trainings in the finals"
+    yield f"Optimism gap: its score in the search was {gap}."
     yield f"The search took {duration(run.seconds)}, the finals {duration(run.finals_seconds)}."
 
 
@@ -47,24 +52,15 @@ def _costs(row: Row, aim: Aim) -> str:
 
 def cells(row: Row) -> tuple[str, ...]:
     """Write a row of the table: a dash for what is not known; p is of the paired test against the winner's weights."""
-    interval = f"{row.interval[0]:.2%} to {row.interval[1]:.2%}" if row.interval else "-"
-    tests = ["-" if accuracy is None else f"{accuracy:.2%}" for accuracy in row.test_accuracies]
+    interval = _range(row.interval) if row.interval else "-"
+    tests = ["-" if accuracy is None else percent(accuracy) for accuracy in row.test_accuracies]
     p_value = _p(row.against.p_value) if row.against else "-"
-    known = (row.entrant, f"{row.parameters:,}", f"{row.mean:.2%}", interval, f"{len(row.scores)}")
+    known = (row.entrant, f"{row.parameters:,}", percent(row.mean), interval, f"{len(row.scores)}")
     return (*known, tests[row.best], ", ".join(tests) if len(tests) > 1 else "", p_value)
 
 
 def _p(value: float) -> str:
     return f"{value:.2g}" if value >= 0.001 else "<0.001"  # noqa: PLR2004 (smaller ones all mean the same)
-
-
-def times(count: int) -> str:
-    """Say how often.
-
-    >>> times(1), times(3)
-    ('once', '3 times')
-    """
-    return "once" if count == 1 else f"{count} times"
 
 
 def section(run: Run) -> str:
@@ -87,7 +83,7 @@ these, corrected for their number (Holm).</p>
 def _law(run: Run) -> str:
     if run.aim.floor is None:
         return "with the best mean on the validation images"
-    return f"that is the cheapest of those whose 95 % interval begins at {run.aim.floor:.2%} or above, if any"
+    return f"that is the cheapest of those whose 95 % interval begins at {percent(run.aim.floor)} or above, if any"
 
 
 def _row(row: Row, *, is_winner: bool) -> str:
@@ -97,4 +93,9 @@ def _row(row: Row, *, is_winner: bool) -> str:
 
 
 def _within(row: Row) -> str:
-    return f" (95 % interval of that mean {row.interval[0]:.2%} to {row.interval[1]:.2%})" if row.interval else ""
+    return f" (95 % interval of that mean {_range(row.interval)})" if row.interval else ""
+
+
+def _range(interval: Interval) -> str:
+    low, high = interval
+    return f"{percent(low)} to {percent(high)}"

@@ -16,8 +16,9 @@ from cnnsearch.report import ablated, enough, finals, smaller
 from cnnsearch.report.drawing import drawn
 from cnnsearch.report.figures import Drawn
 from cnnsearch.report.plots import plotly_js, scripts, to_html
-from cnnsearch.report.wording import STATES, dataset, duration, in_words, percent, short_number
-from cnnsearch.verdict import verdict
+from cnnsearch.report.wording import STATES, dataset, in_words, scored
+from cnnsearch.units import duration, percent, short_number, times
+from cnnsearch.verdict import decided
 
 MOST_ROWS = 10
 
@@ -35,7 +36,7 @@ def page(run: Run, figures: Sequence[Drawn], names: dict[str, str]) -> str:
             finals.section(run),
             _ranking(run),
             smaller.section(run),
-            _best(run),
+            _shown(run),
             ablated.section(run),
             *parts,
             _names(names),
@@ -85,9 +86,9 @@ def _top(run: Run) -> str:
 def _tiles(run: Run) -> str:
     if not run.ranked:
         return ""
-    best, found = _shown(run), verdict(run)
+    best, found = _best(run), decided(run)
     tiles = {
-        "validation accuracy": f"{found.winner.mean * 100:.2f} %" if found else percent(best),
+        "validation accuracy": percent(found.winner.mean) if found else scored(best),
         "parameters": f"{best.parameters:,}",
         "multiply-adds an image": short_number(best.macs),
         "weights in fp32": f"{short_number(best.weight_bytes)}B",
@@ -97,9 +98,9 @@ def _tiles(run: Run) -> str:
     return f'<dl class="tiles">{inside}</dl>'
 
 
-def _shown(run: Run) -> Trial:
+def _best(run: Run) -> Trial:
     """Give the trial that the page draws: the winner, or where nobody won the best of the search."""
-    found = verdict(run)
+    found = decided(run)
     return found.winner.trial if found and found.winner.trial else run.ranked[0]
 
 
@@ -121,12 +122,12 @@ a letter for other kinds, the kernel where it is not 3×3), p for a pool, then t
 def _order(aim: Aim) -> str:
     if aim.floor is None:
         return "By the last epoch's accuracy on the validation images."
-    first = f"First those that reach {aim.floor * 100:.2f} % of the validation images in their last epoch"
+    first = f"First those that reach {percent(aim.floor)} of the validation images in their last epoch"
     return f"{first}, by {WORDS[aim.costs[0]]}; then the others, by accuracy."
 
 
 def _row(place: int, trial: Trial) -> str:
-    cells = (place, trial.number, percent(trial), f"{trial.parameters:,}", f"{trial.macs:,}", duration(trial.seconds))
+    cells = (place, trial.number, scored(trial), f"{trial.parameters:,}", f"{trial.macs:,}", duration(trial.seconds))
     numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
     told = f"<td><code>{escape(trial.short)}</code></td>"
     if recipe := drawn_recipe(trial.built):
@@ -134,10 +135,10 @@ def _row(place: int, trial: Trial) -> str:
     return f"<tr{' class=best' if place == 1 else ''}>{numbers}{told}</tr>"
 
 
-def _best(run: Run) -> str:
+def _shown(run: Run) -> str:
     if not run.ranked:
         return ""
-    best, name = _shown(run), "winner" if verdict(run) else "best network"
+    best, name = _best(run), "winner" if decided(run) else "best network"
     return f"""<section class="card"><h2>The {name}, layer by layer</h2>
 <p class="caption">Each box is a map: channels × height×width; its sides are in proportion. What follows a layer without
 changing the size stands below it.</p>
@@ -191,6 +192,7 @@ def _facts(run: Run) -> str:
         **{name: run.count(name) for name in ("complete", "stopped", "failed")},
         "turned away": run.count("turned_away"),
         "repeated": run.count("repeated"),
+        "test images opened": times(len(run.openings)) if run.openings else "never",
         **run.versions,
     }
     rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in facts.items())

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from html import escape
 
 from cnnsearch.history import Run, Trial
-from cnnsearch.report.wording import percent
+from cnnsearch.report.wording import scored
 from cnnsearch.tradeoff import as_good, best_under, knee
 
 
@@ -32,10 +32,10 @@ def section(run: Run) -> str:
 
 
 def _row(budget: int, trial: Trial) -> str:
-    cells = (f"{budget:,}", str(trial.number), percent(trial), f"{trial.parameters:,}")
+    cells = (f"{budget:,}", str(trial.number), scored(trial), f"{trial.parameters:,}")
     numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
     return f"<tr>{numbers}<td><code>{escape(trial.short)}</code></td></tr>"
 
 
 def _named(trial: Trial) -> str:
-    return f"trial {trial.number} with {trial.parameters:,} parameters ({percent(trial)})"
+    return f"trial {trial.number} with {trial.parameters:,} parameters ({scored(trial)})"

@@ -11,10 +11,7 @@ from pathlib import Path
 from cnnsearch.files import make_folder, remove_drafts, write_whole
 from cnnsearch.messages import checkpoint_of
 from cnnsearch.network import Network
-
-BEST = "best"
-NETWORK = f"{BEST}/network.json"
-WEIGHTS = f"{BEST}/weights.safetensors"
+from cnnsearch.places import BEST, BEST_NETWORK, BEST_WEIGHTS
 
 
 def weights_of(folder: Path, trial: int) -> Path:
@@ -28,8 +25,8 @@ def publish(folder: Path, trial: int, network: Network) -> None:
     if not source.exists():
         return
     make_folder(folder / BEST)
-    write_whole(folder / WEIGHTS, source.read_bytes())
-    write_whole(folder / NETWORK, network.model_dump_json(exclude_defaults=True, indent=2) + "\n")
+    write_whole(folder / BEST_WEIGHTS, source.read_bytes())
+    write_whole(folder / BEST_NETWORK, network.model_dump_json(exclude_defaults=True, indent=2) + "\n")
     drop(folder, trial)
 
 

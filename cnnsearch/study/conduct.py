@@ -16,8 +16,7 @@ from cnnsearch.download import prepare
 from cnnsearch.errors import RunError
 from cnnsearch.evaluate import hold
 from cnnsearch.evaluate.entrants import random_twin
-from cnnsearch.evaluate.publish import figures
-from cnnsearch.evaluate.publish import summarize as summarize_winner
+from cnnsearch.evaluate.publish import figures, renew
 from cnnsearch.events import Closed, CloseState, Opened
 from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
@@ -99,8 +98,7 @@ def _parts(plan: Plan) -> Iterator[Plan]:
         minutes = budget.minutes and budget.minutes - (time.monotonic() - began) / 60
         if minutes is not None and minutes <= 0:
             return
-        spent = {"trials": times * budget.trials, "minutes": minutes}
-        yield plan.model_copy(update={"budget": budget.model_copy(update=spent)})
+        yield plan.with_budget(trials=times * budget.trials, minutes=minutes)
 
 
 def _search(plan: Plan, record: Record, screen: Screen, notice: str) -> None:
@@ -114,7 +112,8 @@ def _search(plan: Plan, record: Record, screen: Screen, notice: str) -> None:
     notice = notice or plan.facts.notice or run.notice
     save = _saver(plan, ledger, notice, figures(run))
     if ledger.counted >= plan.budget.trials and not ledger.unfinished:
-        screen.say(f"{folder} has {ledger.counted} trials already; --trials N asks for more")
+        if not plan.budget.until_flat:
+            screen.say(f"{folder} has {ledger.counted} trials already; --trials N asks for more")
         if run.state in {"running", "interrupted"}:  # an earlier invocation was killed after its last trial
             record.append(_opened(plan, notice))
             proposer = _proposer(plan, ledger)
@@ -135,7 +134,7 @@ def _finals(plan: Plan, record: Record, *, quiet: bool) -> None:
     """
     run = history.read(plan.folder)
     if plan.finals is None:
-        summarize_winner(run)
+        renew(run)
     if plan.finals is None or not run.ranked or run.state == "failed":
         return
     if "random-search" in plan.finals.baselines:

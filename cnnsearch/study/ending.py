@@ -2,10 +2,11 @@
 
 from cnnsearch.evaluate.table import show as show_finals
 from cnnsearch.history import Run
+from cnnsearch.places import BEST_NETWORK, BEST_WEIGHTS, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report import enough
-from cnnsearch.study.best import NETWORK, WEIGHTS
 from cnnsearch.study.screen import table_of
 from cnnsearch.terminal import console
+from cnnsearch.units import duration
 
 WORDS = {
     "complete": "The budget is spent.",
@@ -17,10 +18,10 @@ WORDS = {
 }
 CONTENT = {
     "report.html": "a page to look at",
-    "winner/network.json": "the winner of the finals",
-    "winner/weights.safetensors": "its weights: cnnsearch.load(...)",
-    NETWORK: "the best network of the search",
-    WEIGHTS: "its weights",
+    WINNER_NETWORK: "the winner of the finals",
+    WINNER_WEIGHTS: "its weights: cnnsearch.load(...)",
+    BEST_NETWORK: "the best network of the search",
+    BEST_WEIGHTS: "its weights",
     "finals": "the weights of every training of the finals",
     "summary.json": "the result for scripts",
     "plan.json": "what was searched",
@@ -40,7 +41,7 @@ def show(run: Run, notice: str) -> int:
         screen.print(table_of(run))
     else:
         screen.print("No candidate was trained to its end.", style="bold red")
-        if (minutes := run.plan["budget"]["minutes"]) is not None:
+        if (minutes := run.plan["budget"]["minutes"]) is not None and run.state == "complete":
             screen.print(
                 f"{minutes:g} minutes may have been too few; the same command goes on, --minutes N gives more."
             )
@@ -52,7 +53,7 @@ def show(run: Run, notice: str) -> int:
     show_finals(run)
     if told := enough.sentence(run):
         screen.print(told, markup=False)
-    screen.print(f"{_why(run)} {counts}; {others}; {run.seconds:.0f} s. In {run.folder}:", markup=False)
+    screen.print(f"{_why(run)} {counts}; {others}; {duration(run.seconds)}. In {run.folder}:", markup=False)
     for name, words in CONTENT.items():
         if (run.folder / name).exists():
             screen.print(f"  {name:<26} {words}", markup=False)
@@ -60,7 +61,10 @@ def show(run: Run, notice: str) -> int:
 
 
 def _why(run: Run) -> str:
-    minutes, done = run.plan["budget"]["minutes"], run.count("complete", "stopped", "failed")
-    if run.state == "complete" and minutes is not None and done < run.plan["budget"]["trials"]:
+    budget, done = run.plan["budget"], run.count("complete", "stopped", "failed")
+    minutes, lacking = budget["minutes"], budget["trials"] - done
+    if budget["until_flat"] and done:
+        lacking = -done % budget["trials"]  # the budget is spent again and again
+    if run.state == "complete" and minutes is not None and lacking > 0:
         return f"{minutes:g} minutes are over; the same command takes as many more."
     return WORDS[run.state]

@@ -55,6 +55,10 @@ def read_command(arguments: Sequence[str]) -> Command:
     if unknown:
         parser.error(_unknown(unknown[0], parser))
     flags = {path: text for path, text in vars(given).items() if path not in OF_THE_COMMAND and text is not None}
+    for path, field in _leaves(Plan):
+        if field.annotation is bool and flags.get(path, "true") not in {"true", "false"}:
+            law = f"takes true or false, or nothing for true, not {flags[path]!r}"
+            parser.error(f"{SHORT.get(path) or path} {law}; a plan stands before the flags")
     if found := [fault for flag in flags.items() for fault in faults_of(partial(_value, *flag))]:
         raise InvalidSpecError(tuple(found))
     plan: dict[str, Plain] = _of_file(Path(given.plan)) if given.plan else {}

@@ -15,3 +15,5 @@ class Live(NamedTuple):
     since: float
     passed: int = 0
     """The last rung that it passed: it stops at none up to that one, where it begins anew for want of a checkpoint."""
+    spent: float = 0.0
+    """Seconds of its training before it waited at that rung."""

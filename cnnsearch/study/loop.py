@@ -198,7 +198,8 @@ class Search:
                 number, candidate, "turned_away", f"{OUT_OF_MEMORY}: {law}; a smaller batch or network may fit"
             )
         else:
-            self.asked_in_vain = 0
+            if number == self.ledger.next_trial - 1:  # and not one that was asked before those in vain
+                self.asked_in_vain = 0
             self.waiting.append(live)
 
     def _first(self, number: int, candidate: Candidate) -> int:
@@ -251,7 +252,7 @@ class Search:
         self.screen.counted(self.ledger)
 
     def _submit(self, live: Live) -> None:
-        live = live._replace(attempts=live.attempts + 1, since=time.monotonic())
+        live = live._replace(attempts=live.attempts + 1, since=time.monotonic() - live.spent)
         job = Job(
             trial=live.trial,
             network=live.candidate.network,

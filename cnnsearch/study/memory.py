@@ -31,10 +31,10 @@ class Memory(InMemoryStorage):
     ) -> list[FrozenTrial]:
         """Show those in any of the states, in the order in which they were asked."""
         trials = super().get_all_trials(study_id, deepcopy, states)
-        best = heapq.nsmallest(BEST, trials[:-NEWEST], key=self._rank)
+        best = heapq.nsmallest(BEST, trials[:-NEWEST], key=self._remembered)
         return sorted(best, key=lambda trial: trial.number) + trials[-NEWEST:]
 
-    def _rank(self, trial: FrozenTrial) -> tuple[float, ...]:
+    def _remembered(self, trial: FrozenTrial) -> tuple[float, ...]:
         if trial.number not in self._ranks:
             rank = _rank(trial)
             if not trial.state.is_finished():

@@ -56,14 +56,16 @@ class Rungs:
         self._resting[live.trial] = Resting(live, seconds)
 
     def wake(self) -> tuple[list[Live], list[Resting]]:
-        """Let nobody wait longer; give those that go on, the best first, and those that do not.
+        """Let nobody wait longer at the lowest rung; give those that go on, the best first, and those that do not.
 
-        Compared are all scores ever seen at the rung, so that it does not matter when a study was cut and resumed.
+        Compared are all scores ever seen at the rung, and a higher rung waits for those that go on to it; so it does
+        not matter when a study was cut and resumed.
         """
-        resting, self._resting = list(self._resting.values()), {}
+        at = {trial: self.reached(each.live) for trial, each in self._resting.items()}
+        lowest = min(at.values(), default=0)
+        resting = [self._resting.pop(trial) for trial, rung in at.items() if rung == lowest]
         self._woken = self._woken or bool(resting)
-        at = {live.trial: self.reached(live) for live, _ in resting}
-        best = {rung: best_share(self._pruner, self._ledger.seen_at(rung)) for rung in set(at.values())}
-        goes = [live._replace(passed=at[live.trial]) for live, _ in resting if live.trial in best[at[live.trial]]]
-        goes.sort(key=lambda live: self._ledger.rungs[live.passed][live.trial], reverse=True)
-        return goes, [each for each in resting if each.live.trial not in best[at[each.live.trial]]]
+        best = best_share(self._pruner, self._ledger.seen_at(lowest))
+        goes = [live._replace(passed=lowest, spent=seconds) for live, seconds in resting if live.trial in best]
+        goes.sort(key=lambda live: self._ledger.rungs[lowest][live.trial], reverse=True)
+        return goes, [each for each in resting if each.live.trial not in best]

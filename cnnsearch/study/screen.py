@@ -12,6 +12,7 @@ from cnnsearch.recipe import drawn
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.outcome import Outcome
 from cnnsearch.terminal import Bar
+from cnnsearch.units import percent
 
 
 def bar_of(plan: Plan, *, quiet: bool = False) -> Bar:
@@ -34,7 +35,7 @@ class Screen:
     def epoch(self, epoch: Epoch, candidate: Candidate) -> None:
         """Show that something moves; only on a terminal."""
         epochs = candidate.recipe.epochs
-        self._bar.doing(f"trial {epoch.trial}: epoch {epoch.epoch}/{epochs} {epoch.validation_accuracy:.2%}")
+        self._bar.doing(f"trial {epoch.trial}: epoch {epoch.epoch}/{epochs} {percent(epoch.validation_accuracy)}")
 
     def counted(self, ledger: Ledger) -> None:
         """Move the bar."""
@@ -44,7 +45,7 @@ class Screen:
         """Print a line for a trial that waits at a rung, and move the bar."""
         self._bar.counted(so_far, total=self._budget)
         reached = max(outcome.accuracies.values())
-        waits = f"{reached:.2%}, waits for the others; {_named(candidate)}"
+        waits = f"{percent(reached)}, waits for the others; {_named(candidate)}"
         self.say(f"[{so_far}/{self._budget}] trial {outcome.trial}: {waits}")
 
     def finished(self, outcome: Outcome, candidate: Candidate, ledger: Ledger) -> None:
@@ -52,8 +53,8 @@ class Screen:
         self.counted(ledger)
         if outcome.state == "turned_away":
             return
-        reached = f"{max(outcome.accuracies.values()):.2%}" if outcome.accuracies else ""
-        what = f"{outcome.score:.2%}" if outcome.score is not None else f"{outcome.state} {reached}".strip()
+        reached = percent(max(outcome.accuracies.values())) if outcome.accuracies else ""
+        what = percent(outcome.score) if outcome.score is not None else f"{outcome.state} {reached}".strip()
         line = f"[{ledger.counted}/{self._budget}] trial {outcome.trial}: {what}, {_named(candidate)}"
         if outcome.state == "failed":
             self.say(f"{line}\n    {outcome.reason}", style="red")
@@ -61,7 +62,7 @@ class Screen:
             self.say(line if self._bar.is_seen else f"{line}; {self._state(ledger)}")
 
     def _state(self, ledger: Ledger) -> str:
-        best = f"best {ledger.best.score:.2%}" if ledger.best else "no result yet"
+        best = f"best {percent(ledger.best.score)}" if ledger.best else "no result yet"
         counts = f"{ledger.states['stopped']} stopped, {ledger.states['turned_away']} turned away"
         return f"{best}, {counts}{self._time_left(ledger)}"
 
@@ -95,6 +96,6 @@ def table_of(run: Run, rows: int = 5) -> Table:
     for name in ("trial", "validation accuracy", "parameters", "multiply-adds", *words):
         table.add_column(name, justify="left" if name in words else "right")
     for trial, recipe in zip(best, recipes, strict=True):
-        numbers = (f"{trial.number}", f"{trial.score:.2%}", f"{trial.parameters:,}", f"{trial.macs:,}")
+        numbers = (f"{trial.number}", percent(trial.score or 0), f"{trial.parameters:,}", f"{trial.macs:,}")
         table.add_row(*numbers, *(trial.short, recipe)[: len(words)])
     return table

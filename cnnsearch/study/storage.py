@@ -81,17 +81,20 @@ class Storage:
 def _reaching(url: URL) -> Generator[None]:
     """Turn whatever a database says into an error that names it, without its password.
 
-    Cut in two by a signal, SQLAlchemy says what is no truth about the database, or nothing at all.
+    Cut in two by a signal, SQLAlchemy says what is no truth about the database, or nothing at all. Optuna itself raises
+    RuntimeError for tables of another version, and ValueError for a kind of URL that it does not know.
     """
     try:
         with held():
             yield
-    except (SQLAlchemyError, StorageInternalError, ImportError) as error:
+    except (SQLAlchemyError, StorageInternalError, ImportError, RuntimeError, ValueError) as error:
         said = error.__cause__ or error
         own = said.orig if isinstance(said, DBAPIError) else None  # the driver's word; the other tells where it came up
         reason = _scrubbed(str(own or said).partition("\n")[0], url)
         law = f"storage {_shown(url)} cannot be used ({reason})"
-        way_out = "nothing is lost: the same command makes it again from the record, there or at another --storage"
+        way_out = (
+            "nothing is lost: the same command makes it again from the record, where none is or at another --storage"
+        )
         kind = DiskFullError if "disk is full" in reason else RunError  # in SQLite's words
         raise kind(f"{law}; {way_out}") from None
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from cnnsearch.files import write_whole
 from cnnsearch.history import SUMMARY
+from cnnsearch.places import BEST_NETWORK, BEST_WEIGHTS
 from cnnsearch.plan import Plan
-from cnnsearch.study.best import NETWORK, WEIGHTS
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.text import Plain
 from cnnsearch.versions import versions
@@ -40,8 +40,8 @@ def summarize(plan: Plan, ledger: Ledger, state: str, seconds: float, notice: st
             "validation_accuracy": best.score,
             "parameters": best.parameters,
             "macs": best.macs,
-            "network": NETWORK,
-            "weights": WEIGHTS,
+            "network": BEST_NETWORK,
+            "weights": BEST_WEIGHTS,
         },
         "winner": winner,
         "objectives": plan.model_dump(mode="json")["objectives"],

@@ -88,7 +88,7 @@ def search_of(plan: Plan, executor: Executor, ledger: Ledger, proposer: Proposer
 
     def run() -> None:
         with own(folder) as record, bar_of(plan, quiet=True) as bar:
-            save = lambda: write_summary(folder, summarize(plan, ledger, "running", 0.0, ""))  # noqa: E731
+            save = lambda: write_summary(folder, summarize(plan, ledger, "running", 0.0, "", None))  # noqa: E731
             screen = Screen(plan, bar)
             Search(plan, folder, executor, proposer, record, ledger, screen, save).run()
 

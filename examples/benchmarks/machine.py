@@ -1,4 +1,4 @@
-"""On what was it measured? Printed by each benchmark above its figures."""
+"""On what was it measured? Benchmarks whose figures depend on it print this above them."""
 
 import os
 import platform

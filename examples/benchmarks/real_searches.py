@@ -1,4 +1,4 @@
-"""When has a real search on MNIST a network of 99.0, 99.2, 99.3 %, and which in the end? Ways of searching side by side.
+"""When has a real search on MNIST a network of 99.0, 99.2, 99.3 %, and which in the end? Several ways, side by side.
 
 Every way is a whole command, cut after `--minutes`, with its own seeds: the default study; the same one with random
 draws in place of TPE; the same one that stops nobody; and `plain_loop.py` (Optuna's plain TPE on the naive space, the
