@@ -94,9 +94,16 @@ def no_room(path: Path, count: int, reason: str) -> DiskFullError:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above that are missing; afterwards their names are on the disk."""
+    """Make a folder and those above that are missing; afterwards their names are on the disk.
+
+    Raises RunError where a file is in the way.
+    """
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        law = f"{folder}: a file stands where a folder is to be made"
+        raise RunError(f"{law}; move it, or name another place") from None
     for each in missing:
         sync_folder(each.parent)
 

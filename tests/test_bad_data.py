@@ -100,6 +100,12 @@ def split_without_a_class(folder: Path) -> None:
     put(folder / "test/cat/a.png", OK)
 
 
+def class_of_the_test_split_only(folder: Path) -> None:
+    moved_into("train", folder)
+    fill(folder / "test")
+    put(folder / "test/bird/a.png", OK)
+
+
 def both_names_of_validation(folder: Path) -> None:
     moved_into("train", folder)
     fill(folder / "val", 1, first=30)
@@ -248,6 +254,10 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
             ": class 'cat' has 1 different images, and to set some aside for validation and test a class needs 10;"
             " add images, or give train, validation and test of your own"
         ),
+    ),
+    "a class of the test split only": (
+        class_of_the_test_split_only,
+        ": class 'bird' has no image in the train split, and every class needs one in each; add some",
     ),
     "a split without a class": (
         split_without_a_class,

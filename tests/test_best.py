@@ -1,7 +1,8 @@
 from pathlib import Path
 
 from cnnsearch.network import Network
-from cnnsearch.study.best import NETWORK, WEIGHTS, drop, publish, tidy, weights_of
+from cnnsearch.places import BEST_NETWORK, BEST_WEIGHTS
+from cnnsearch.study.best import drop, publish, tidy, weights_of
 
 NET = Network.model_validate(
     {
@@ -22,8 +23,8 @@ def trained(folder: Path, trial: int) -> Path:
 def test_the_best_network_lies_in_its_place_and_nowhere_else(tmp_path: Path) -> None:
     source = trained(tmp_path, 3)
     publish(tmp_path, 3, NET)
-    assert (tmp_path / WEIGHTS).read_text() == "weights of 3"
-    assert Network.model_validate_json((tmp_path / NETWORK).read_text()) == NET
+    assert (tmp_path / BEST_WEIGHTS).read_text() == "weights of 3"
+    assert Network.model_validate_json((tmp_path / BEST_NETWORK).read_text()) == NET
     assert not source.exists()
 
 
@@ -32,7 +33,7 @@ def test_a_better_one_takes_its_place_and_doing_so_again_changes_nothing(tmp_pat
         trained(tmp_path, trial)
         publish(tmp_path, trial, NET)
     publish(tmp_path, 8, NET)
-    assert (tmp_path / WEIGHTS).read_text() == "weights of 8"
+    assert (tmp_path / BEST_WEIGHTS).read_text() == "weights of 8"
 
 
 def test_weights_that_nobody_asks_for_are_removed_once_or_twice(tmp_path: Path) -> None:
@@ -52,4 +53,4 @@ def test_what_a_killed_invocation_left_behind_is_removed(tmp_path: Path) -> None
     (tmp_path / "notes.tmp").touch()
     tidy(tmp_path, ())
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {NETWORK, WEIGHTS, "notes.tmp"}
+    assert left == {BEST_NETWORK, BEST_WEIGHTS, "notes.tmp"}

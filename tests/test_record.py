@@ -148,8 +148,19 @@ def test_a_second_owner_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(lock, "PATIENCE", 0.0)
     with lock.owned(tmp_path) as owner, pytest.raises(RunError) as raised, record.own(tmp_path):
         pytest.fail("two owners")
-    assert str(raised.value) == f"{tmp_path}: {owner} owns this run; wait for it, stop it, or take another --name"
+    assert (
+        str(raised.value)
+        == f"{tmp_path}: {owner} owns this run; wait for it or stop it; a new study can take another --name"
+    )
     assert str(owner).startswith(f"process {os.getpid()} on {owner.host} (since 20")
+
+
+def test_a_file_where_runs_shall_lie_is_told(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(RunError) as error, record.own(tmp_path / "runs/x"):
+        pass
+    law = f"{tmp_path / 'runs/x'}: a file stands where a folder is to be made"
+    assert str(error.value) == f"{law}; move it, or name another place"
 
 
 def test_the_lock_of_a_killed_owner_is_free_at_once(tmp_path: Path) -> None:

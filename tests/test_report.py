@@ -299,6 +299,11 @@ def test_the_report_of_no_run_is_one_line(
     assert (ended.value.code, capsys.readouterr().err) == (1, error)
 
 
+def test_a_page_may_be_written_into_another_folder(tmp_path: Path) -> None:
+    assert write_report(write_run(tmp_path / "run"), tmp_path) == tmp_path / "report.html"
+    assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
 def test_writing_twice_gives_the_same_page(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
     first = write_report(folder).read_bytes()

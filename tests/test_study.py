@@ -22,6 +22,7 @@ from cnnsearch.datasets import MNIST_FILES
 from cnnsearch.errors import RunError
 from cnnsearch.lock import owned
 from cnnsearch.plan import Plan
+from cnnsearch.units import percent
 
 HERE = Path(__file__).parent
 OWN_KIND = """
@@ -124,7 +125,7 @@ def test_a_study_ends_with_a_table_and_what_lies_where(study: Study) -> None:
     assert (study.status, study.err) == (0, "")
     found = history.read(study.folder)
     best = found.ranked[0]
-    assert re.search(rf"│ +{best.number} │ +{best.score:.2%} │ +{best.parameters} │ +{best.macs}", study.out)
+    assert re.search(rf"│ +{best.number} │ +{percent(best.score)} │ +{best.parameters} │ +{best.macs}", study.out)
     assert "The budget is spent. 3 complete, 0 stopped, 0 failed; 0 turned away, 0 repeated;" in study.out
     assert "In runs/mine:\n" in study.out
     for name in ("report.html", "best/network.json", "best/weights.safetensors", "summary.json", "plan.json", "log"):
@@ -233,7 +234,8 @@ def test_a_second_coordinator_is_refused_naming_the_first(tmp_path: Path) -> Non
     wanted.folder.mkdir()
     with owned(wanted.folder) as owner, pytest.raises(RunError) as error:
         search(wanted)
-    assert str(error.value) == (f"{wanted.folder}: {owner} owns this run; wait for it, stop it, or take another --name")
+    law = f"{wanted.folder}: {owner} owns this run"
+    assert str(error.value) == f"{law}; wait for it or stop it; a new study can take another --name"
     assert f"process {os.getpid()} on {socket.gethostname()} (since " in str(error.value)
 
 

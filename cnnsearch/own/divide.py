@@ -23,6 +23,8 @@ def digests_of(found: Found) -> list[str]:
 def divided(found: Found, digests: Sequence[str], source: str) -> Found:
     """Draw the splits that are not given, from the training images; raise DataError where a split lacks a class."""
     absent = [split for split in ("test", "validation") if split not in found.splits]
+    if len(absent) == 1:
+        _check_every_class(found, found.splits, ("train",), source)
     if absent:
         _check_enough(found, digests, source)
     splits = list(found.splits)
@@ -37,7 +39,7 @@ def divided(found: Found, digests: Sequence[str], source: str) -> Found:
         taken = {names[place] for place in chosen}
         rows = enumerate(zip(digests, splits, strict=True))
         splits = [split if was == "train" and digest in taken else was for _, (digest, was) in rows]
-    _check_every_class(found, splits, source)
+    _check_every_class(found, splits, SPLITS, source)
     return found._replace(splits=splits)
 
 
@@ -54,11 +56,11 @@ def _check_enough(found: Found, digests: Sequence[str], source: str) -> None:
         raise refuse(source, [f"class {name!r} has {count} different images, {law}; {way}" for name, count in few])
 
 
-def _check_every_class(found: Found, splits: Sequence[str], source: str) -> None:
+def _check_every_class(found: Found, splits: Sequence[str], asked: Sequence[str], source: str) -> None:
     counts = Counter(zip(splits, found.labels, strict=True))
     faults = [
         f"class {name!r} has no image in the {split} split, and every class needs one in each; add some"
-        for split in SPLITS
+        for split in asked
         for label, name in enumerate(found.classes)
         if not counts[split, label]
     ]

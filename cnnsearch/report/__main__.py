@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from cnnsearch.errors import InvalidSpecError, RunError, status_of
@@ -13,21 +12,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m cnnsearch.report", description="Write a run's report.html again.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as runs/mnist-1a2b3c")
     parser.add_argument("--to", type=Path, metavar="FILE", help="where to write the page instead of RUN/report.html")
+    parser.add_argument(
+        "--import", dest="imports", action="append", default=[], metavar="MODULE",
+        help="a module of one's own that registers kinds of blocks, so that they can be drawn",
+    )  # fmt: skip
     given = parser.parse_args()
-    from cnnsearch.history import plan_of
     from cnnsearch.imports import import_kinds
-    from cnnsearch.plan import imports_of
     from cnnsearch.report import write_report
 
     try:
-        with suppress(InvalidSpecError):  # without one of its modules the page says what it cannot draw
-            import_kinds(imports_of(plan_of(given.run)))
+        import_kinds(given.imports)  # what the run's own plan names is not imported: it may come from anybody
         sys.stdout.write(f"{write_report(given.run, given.to)}\n")
     except OSError as error:  # a full disk too
         way = "" if given.to else "; --to FILE writes the page elsewhere"
         sys.stderr.write(f"{given.to or given.run}: {error.strerror or error}{way}\n")
         return status_of(error)
-    except RunError as error:
+    except (RunError, InvalidSpecError) as error:
         sys.stderr.write(f"{error}\n")
         return status_of(error)
     return 0

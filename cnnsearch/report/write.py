@@ -14,11 +14,12 @@ PAGE = "report.html"
 
 
 def write_report(folder: Path, to: Path | None = None) -> Path:
-    """Write a run's page, as `report.html` into its folder or where `to` says, and give its path.
+    """Write a run's page into its folder, or to the file or into the folder that `to` names, and give its path.
 
     Raises RunError when the record cannot be read, OSError when the page cannot be written.
     """
-    path = to or folder / PAGE
+    to = to or folder
+    path = to / PAGE if to.is_dir() else to
     write_whole(path, as_page(read(folder)))
     return path
 
