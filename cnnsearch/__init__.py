@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnnsearch.module import build as build
     from cnnsearch.network import Network as Network
     from cnnsearch.plan import Plan as Plan
-    from cnnsearch.plan import read_plan as read_plan
+    from cnnsearch.plan_file import read_plan as read_plan
     from cnnsearch.shapes import Shape as Shape
     from cnnsearch.study.conduct import search as search
     from cnnsearch.weights import load as load
@@ -40,7 +40,7 @@ _ROOMS = {
     "Sum": "flow",
     "build": "module",
     "load": "weights",
-    "read_plan": "plan",
+    "read_plan": "plan_file",
     "register": "blocks",
     "search": "study.conduct",
 }

@@ -4,12 +4,10 @@ torchvision's own download has no timeout, leaves partial files behind and does 
 Needs no torch, unless something must be downloaded (torchvision knows the mirrors).
 """
 
-import fcntl
 import time
 import urllib.request
 import zlib
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
@@ -20,6 +18,7 @@ from urllib.error import HTTPError
 from cnnsearch.datasets import FACTS, MNIST_FILES, File, mnist_folder
 from cnnsearch.errors import DataError, DiskFullError
 from cnnsearch.files import remove_drafts, write_whole
+from cnnsearch.lock import in_turn
 from cnnsearch.own.keep import kept
 
 SILENCE_SECONDS = 10.0  # without a byte from a mirror, before the next one is tried
@@ -42,7 +41,8 @@ def prepare(name: str, root: Path, mirrors: Sequence[str] | None = None) -> None
     try:
         if not _missing(mnist_folder(root)):
             return
-        with _lock(mnist_folder(root)):
+        with in_turn(mnist_folder(root).parent / ".lock"):
+            mnist_folder(root).mkdir(exist_ok=True)
             remove_drafts(mnist_folder(root))
             # Another process may have brought them while this one waited.
             for file in _missing(mnist_folder(root)):
@@ -67,14 +67,6 @@ def _is_right(file: File, path: Path) -> bool:
             " delete it and run again"
         )
     return True
-
-
-@contextmanager
-def _lock(folder: Path) -> Generator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _bring(file: File, folder: Path, mirrors: Sequence[str] | None) -> None:

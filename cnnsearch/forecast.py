@@ -9,6 +9,7 @@ from cnnsearch.parts import SIMPLE, Finals, Pruner
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.recipe import Recipe
 from cnnsearch.speed import Speed, recall
+from cnnsearch.units import roughly
 
 
 def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], done: int, *, decided: bool) -> str:
@@ -23,11 +24,11 @@ def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], don
     if plan.budget.minutes:
         search = min(search, 60 * plan.budget.minutes)
     least = "at least" if plan.budget.until_flat else "about"
-    told = f"{least} {_minutes(search)} for the search" if left else "nothing for the search"
+    told = f"{least} {roughly(search)} for the search" if left else "nothing for the search"
     if plan.finals:
         finals = _finals_seconds(plan, plan.finals, drawn, speed, len(devices))
         finals += search if "random-search" in plan.finals.baselines else 0
-        told += f" and {_minutes(finals)} for the finals"
+        told += f" and {roughly(finals)} for the finals"
     return f"{told}, by this machine's speed in the run of {datetime.fromtimestamp(speed.time).astimezone().date()}"
 
 
@@ -54,7 +55,3 @@ def _finals_seconds(plan: Plan, finals: Finals, drawn: Sequence[Candidate], spee
     trainings = candidates + baselines + min(finals.finalists, candidates) * (finals.seeds - 1)
     each = mean(sum(finals.recipe(c.recipe).passes) * speed.seconds(c.network.cost.macs) for c in drawn)
     return ceil(trainings / workers) * each * plan.facts.train_images
-
-
-def _minutes(seconds: float) -> str:
-    return f"{max(1, round(seconds / 60))} min"

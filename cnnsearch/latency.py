@@ -17,7 +17,7 @@ from platformdirs import user_state_path
 
 from cnnsearch.datasets import platform_folder
 from cnnsearch.imports import import_kinds
-from cnnsearch.lock import queued
+from cnnsearch.lock import in_turn_if_possible
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency
 from cnnsearch.worker.pipe import die_with_parent
@@ -74,7 +74,7 @@ def main(modules: Sequence[str]) -> None:
     print(READY, file=answers)
     for line in sys.stdin:
         try:
-            with queued(platform_folder(user_state_path) / "latency.lock"):
+            with in_turn_if_possible(platform_folder(user_state_path) / "latency.lock"):
                 latency = measure(Network.model_validate_json(line))
             print(json.dumps(latency), file=answers)
         except Exception:  # noqa: BLE001 (whatever a block of one's own does, the next network is measured)

@@ -4,63 +4,17 @@ A layer knows its size law and its tensors in integers alone. It names its torch
 never imports torch; `build` looks the name up. Field names, meanings and defaults are those of that class.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from math import prod
-from typing import Annotated, Any, ClassVar, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+from pydantic import Field, model_validator
 
-from cnnsearch.errors import brief
+from cnnsearch.pairs import Padding, PairFrom0, PairFrom1
 from cnnsearch.shapes import MisfitError, Pair, Shape, Window, slide
 from cnnsearch.word import Word, misfit
 
 MOST_CHANNELS = 4_096
-MOST_PIXELS = 1_024  # of a kernel, stride, padding or dilation
-
-
-def _axes(value: object) -> list[object]:
-    return list(cast("Iterable[object]", value)) if isinstance(value, list | tuple) else [value, value]
-
-
-def _read_pair(value: object, lowest: int) -> Pair:
-    axes = _axes(value)
-    numbers = [axis for axis in axes if type(axis) is int]  # type, since True is an int to isinstance
-    if len(axes) != 2 or len(numbers) != 2:  # noqa: PLR2004 (height and width)
-        raise misfit("", f"must be a whole number or a [height, width] pair of them, not {brief(value)}")
-    if not lowest <= min(numbers) <= max(numbers) <= MOST_PIXELS:
-        raise misfit("", f"must be from {lowest} to {MOST_PIXELS}, not {brief(value)}")
-    return numbers[0], numbers[1]
-
-
-def _read_padding(value: object) -> object:
-    if isinstance(value, str) and value not in {"same", "valid"}:
-        raise misfit("", f"must be 'same', 'valid', a whole number or a [height, width] pair, not {brief(value)}")
-    return value if isinstance(value, str) else _read_pair(value, 0)
-
-
-def _pair_schema(lowest: int) -> dict[str, Any]:
-    number = {"type": "integer", "minimum": lowest, "maximum": MOST_PIXELS}
-    return {"anyOf": [number, {"type": "array", "items": number, "minItems": 2, "maxItems": 2}]}
-
-
-def _shortest(value: Pair | str | None) -> Pair | str | int | None:
-    """Write a pair of equals as one number."""
-    return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
-
-
-_short = PlainSerializer(_shortest)
-PairFrom1 = Annotated[
-    Pair, BeforeValidator(lambda value: _read_pair(value, 1)), WithJsonSchema(_pair_schema(1)), _short
-]
-PairFrom0 = Annotated[
-    Pair, BeforeValidator(lambda value: _read_pair(value, 0)), WithJsonSchema(_pair_schema(0)), _short
-]
-Padding = Annotated[
-    Pair | Literal["same", "valid"],
-    BeforeValidator(_read_padding),
-    WithJsonSchema({"anyOf": [*_pair_schema(0)["anyOf"], {"enum": ["same", "valid"]}]}),
-    _short,
-]
 
 
 class Layer(Word):

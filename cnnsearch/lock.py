@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -52,20 +52,25 @@ def owned(folder: Path) -> Generator[Owner]:
 
 
 @contextmanager
-def queued(path: Path) -> Generator[None]:
-    """Hold a lock that others hold for moments only, when it is one's turn; without a place for it go ahead."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:
-        yield
-        return
+def in_turn(path: Path) -> Generator[None]:
+    """Hold a lock when those who hold it have given it back; raise OSError where it has no place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         while not _lock(descriptor):
             time.sleep(0.01)
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def in_turn_if_possible(path: Path) -> Generator[None]:
+    """Do the same, but without a place for the lock go ahead."""
+    with ExitStack() as held:
+        with suppress(OSError):
+            held.enter_context(in_turn(path))
+        yield
 
 
 def is_owned(folder: Path) -> bool:

@@ -104,6 +104,15 @@ class Failed(Word):
     """Out of memory while others were trained on the device: it may have been theirs. Known to the executor only."""
 
 
+MOST_DEATHS = 3
+"""So many workers may die of a training; then it has failed."""
+
+
+def died(deaths: int, last: str) -> str:
+    """Say why a training failed of which so many workers died."""
+    return f"worker died: {deaths} workers did, the last one so: {last}"
+
+
 class Died(Word):
     """A worker ended; its trial, if it had begun one, did not."""
 

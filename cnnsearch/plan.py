@@ -1,14 +1,14 @@
 """What decides a study? One word, read from a file, from flags, or made in code."""
 
 import hashlib
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from cnnsearch.completed import completed
 from cnnsearch.datasets import FACTS, Facts, data_root
-from cnnsearch.defaults import DEFAULTS, own_default
 from cnnsearch.errors import Fault, InvalidSpecError, brief, faults_of
 from cnnsearch.fill import Suggest, fill
 from cnnsearch.holes import Hole, Node, Real, holes_of
@@ -22,11 +22,8 @@ from cnnsearch.parts import Budget, Executor, Finals, Limits, Pruner, Sampler
 from cnnsearch.recipe import Recipe
 from cnnsearch.sameness import fingerprint_of
 from cnnsearch.space import Space
-from cnnsearch.text import Plain, read_file
+from cnnsearch.text import Plain
 from cnnsearch.word import Word, as_tuple, misfit, passed_on
-
-_UNFITTED: dict[str, Plain] = {"restarts": [], "first_epoch_share": 1.0}
-"""What a recipe has where it does not say, and the default plans fit to their number of epochs."""
 
 
 class Candidate(NamedTuple):
@@ -45,61 +42,11 @@ class Candidate(NamedTuple):
         return hashlib.sha256(f"{self.network.fingerprint} {self.recipe.computes}".encode()).hexdigest()[:16]
 
 
-def _with_defaults(data: Plain) -> Plain:
-    """Fill in what the data set's default plan says.
-
-    A given space is taken whole, and without the limits that were fitted to the default one; so is a number of epochs
-    without the restarts, the short first epoch and the epochs of the finals that were, and another kind of stopping
-    without the share that goes on.
-    """
-    if not isinstance(data, dict):
-        return data
-    given = {key: value for key, value in cast("dict[str, Plain]", data).items() if key != "$schema"}
-    default = _fitting(_default_of(given), given)
-    merged = {**default, **given}
-    for key in ("recipe", "limits", "pruner", "finals"):
-        if isinstance(given.get(key), dict):
-            merged[key] = {**default.get(key, {}), **given[key]}
-    return merged
-
-
-def _default_of(given: dict[str, Plain]) -> dict[str, Plain]:
-    """Give the data set's default plan; what is wrong with these fields is left to their own checks."""
-    dataset, root = given.get("dataset", "mnist"), given.get("data_root")
-    if not isinstance(dataset, str) or dataset in FACTS or not is_there(dataset):
-        return DEFAULTS[dataset if dataset == "digits" else "mnist"]
-    try:
-        image = Image.model_validate(given.get("image", {}))
-    except InvalidSpecError:
-        return DEFAULTS["mnist"]
-    facts = facts_of(dataset, image, data_root(root if isinstance(root, str) else None))
-    return own_default(facts.height, facts.width, facts.train_images)
-
-
-def finals_of(stored: dict[str, Plain]) -> dict[str, Plain]:
-    """Give what the data set's default plan says of the finals, for a run that had none, if it fits its epochs."""
-    default = _default_of(stored)
-    fits = stored["recipe"].get("epochs") == default["recipe"].get("epochs")
-    return default.get("finals", {}) if fits else {}
-
-
 def _known_or_there(dataset: str) -> str:
     if dataset not in FACTS and not is_there(dataset):
         names = " nor ".join(map(repr, FACTS))
         raise misfit("", f"{brief(dataset)} is neither {names}, and no folder or .npz file of that name is there")
     return dataset
-
-
-def _fitting(default: dict[str, Plain], given: dict[str, Plain]) -> dict[str, Plain]:
-    """Leave out of the defaults what was fitted to something that is now given."""
-    recipe = given.get("recipe")
-    if isinstance(recipe, dict) and "epochs" in recipe:
-        unfitted = {key: value for key, value in _UNFITTED.items() if key in default["recipe"]}
-        default = {**default, "recipe": {**default["recipe"], **unfitted}, "finals": {}}
-    pruner, usual = given.get("pruner"), cast("dict[str, Plain]", default.get("pruner", {}))
-    if isinstance(pruner, dict) and "kind" in pruner and pruner["kind"] != usual.get("kind"):
-        default = {**default, "pruner": {key: value for key, value in usual.items() if key != "keep"}}
-    return {key: value for key, value in default.items() if key != "limits" or "space" not in given}
 
 
 class Plan(Word):
@@ -161,7 +108,7 @@ class Plan(Word):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, data: Any) -> Any:  # noqa: ANN401 (the border)
-        return _with_defaults(data)
+        return completed(data)
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -324,43 +271,3 @@ def _without_password(storage: str | None) -> str | None:
     except (ArgumentError, ValueError):  # what was given is not repeated: it may hold a password
         raise InvalidSpecError((Fault("storage", "not a URL such as sqlite:////folder/studies.db"),)) from None
     return url.set(query={}).render_as_string(hide_password=True)  # a query may hold a password too
-
-
-def read_plan(path: str | Path) -> Plan:
-    """Read a plan file (.yaml or .json); raise InvalidSpecError with every place found."""
-    return Plan.model_validate(read_plain_plan(Path(path)))
-
-
-def read_plain_plan(path: Path) -> Plain:
-    """Read a plan file without checking it; networks that `start` names by file are put in their place."""
-    data = read_file(path)
-    return with_start_networks(data, path.parent)
-
-
-def with_start_networks(data: Plain, folder: Path) -> Plain:
-    """Replace the file names in `start`, relative to `folder`, by the networks in these files."""
-    plan = cast("dict[str, Plain]", data) if isinstance(data, dict) else {}
-    if not isinstance(plan.get("start"), list):
-        return cast("Plain", data)
-    start = cast("list[Plain]", plan["start"])
-    if found := [fault for place in enumerate(start) for fault in faults_of(partial(_start_network, folder, *place))]:
-        raise InvalidSpecError(tuple(found))
-    return {**plan, "start": [_start_network(folder, number, item) for number, item in enumerate(start)]}
-
-
-def _start_network(folder: Path, number: int, item: Plain) -> Plain:
-    if not isinstance(item, str):
-        return item
-    path = folder / item
-    try:
-        return read_file(path)
-    except InvalidSpecError as error:
-        found = (str(fault).removeprefix(f"{path}: ") for fault in error.faults)
-        raise InvalidSpecError(tuple(Fault(f"start[{number}]", f"{path}: {text}") for text in found)) from None
-
-
-def imports_of(data: Plain) -> list[str]:
-    """Give the modules that a plan's plain data names; what is no list of names is left to the plan's own check."""
-    given: Plain = cast("dict[str, Plain]", data).get("imports") if isinstance(data, dict) else None
-    names = cast("list[Plain]", given) if isinstance(given, list) else []
-    return [name for name in names if isinstance(name, str)]

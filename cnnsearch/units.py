@@ -41,6 +41,15 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"
 
 
+def roughly(seconds: float) -> str:
+    """Write an estimated time.
+
+    >>> roughly(600), roughly(80.2)
+    ('10 min', '80 s')
+    """
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"  # noqa: PLR2004 (a minute and a half)
+
+
 def short_number(number: float) -> str:
     """Write a number with three digits and its unit prefix.
 

@@ -16,7 +16,7 @@ from cnnsearch.executors import local
 from cnnsearch.executors import meter as meter_module
 from cnnsearch.executors.meter import METER, Meter
 from cnnsearch.latency import middle
-from cnnsearch.lock import queued
+from cnnsearch.lock import in_turn_if_possible
 from cnnsearch.messages import Epoch
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency
@@ -116,7 +116,7 @@ def test_what_is_queued_for_a_lock_is_done_one_after_the_other(tmp_path: Path) -
     def measure(number: int) -> None:
         together.wait()
         for _ in range(20):
-            with queued(tmp_path / "new" / "lock"):
+            with in_turn_if_possible(tmp_path / "new" / "lock"):
                 inside.append(number)
                 most.append(len(inside))
                 inside.remove(number)
@@ -131,5 +131,5 @@ def test_what_is_queued_for_a_lock_is_done_one_after_the_other(tmp_path: Path) -
 
 def test_where_no_lock_can_be_kept_nobody_waits(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with queued(tmp_path / "file" / "lock"):
+    with in_turn_if_possible(tmp_path / "file" / "lock"):
         pass

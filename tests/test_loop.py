@@ -30,7 +30,7 @@ from study_rig import (
 from cnnsearch import afford, history
 from cnnsearch.errors import DiskFullError, RunError, status_of
 from cnnsearch.history import Run
-from cnnsearch.messages import Died, Done, Event, Job
+from cnnsearch.messages import MOST_DEATHS, Died, Done, Event, Job
 from cnnsearch.plan import Plan
 from cnnsearch.study import loop
 from cnnsearch.study.ledger import Ledger, Need
@@ -95,7 +95,7 @@ def test_every_trial_has_one_last_word_whatever_happens_to_its_workers(
         assert story.count("finished") == (trial.state != "running")
         assert "finished" not in story[:-1]
         assert attempts == list(range(1, len(attempts) + 1))
-        assert trial.deaths <= loop.MOST_DEATHS
+        assert trial.deaths <= MOST_DEATHS
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -14,7 +14,8 @@ from cnnsearch.errors import InvalidSpecError
 from cnnsearch.holes import sites
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import Limits, Pruner
-from cnnsearch.plan import Plan, imports_of, read_plan, with_start_networks
+from cnnsearch.plan import Plan
+from cnnsearch.plan_file import imports_of, read_plan, with_start_networks
 from cnnsearch.sameness import decisive, differences
 from cnnsearch.space import uniformly
 from cnnsearch.text import Plain, read_file

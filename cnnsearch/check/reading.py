@@ -14,7 +14,8 @@ from typing import NamedTuple, cast
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.imports import import_kinds
 from cnnsearch.network import Network
-from cnnsearch.plan import Plan, imports_of, with_start_networks
+from cnnsearch.plan import Plan
+from cnnsearch.plan_file import imports_of, with_start_networks
 from cnnsearch.space import Space
 from cnnsearch.text import Plain, read_file
 

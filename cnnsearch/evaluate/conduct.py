@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnsearch import history
+from cnnsearch.completed import finals_of
 from cnnsearch.datasets import data_root
 from cnnsearch.devices import slots
 from cnnsearch.errors import RunError
@@ -19,7 +20,8 @@ from cnnsearch.files import write_whole
 from cnnsearch.history import PLAN, Run
 from cnnsearch.imports import import_kinds
 from cnnsearch.own.again import found_again
-from cnnsearch.plan import Plan, finals_of, imports_of
+from cnnsearch.plan import Plan
+from cnnsearch.plan_file import imports_of
 from cnnsearch.record import Record, own
 from cnnsearch.terminal import Bar
 from cnnsearch.units import percent

@@ -21,7 +21,7 @@ from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.files import make_folder, remove_drafts
 from cnnsearch.history import Run
-from cnnsearch.messages import CHECKPOINT, Died, Done, Epoch, Event, Failed, Job, checkpoint_of
+from cnnsearch.messages import CHECKPOINT, MOST_DEATHS, Died, Done, Epoch, Event, Failed, Job, checkpoint_of, died
 from cnnsearch.network import Network
 from cnnsearch.plan import Plan
 from cnnsearch.record import Record
@@ -33,7 +33,6 @@ Role = Literal["entrant", "variant"]
 FOLDERS: dict[Role, str] = {"entrant": "finals", "variant": "variants"}
 """Where the weights of a training lie within the run, and until it is over where it stands; of variants none stay."""
 PATIENCE = 0.5  # seconds between looks at what is to be done
-MOST_DEATHS = 3
 
 
 def bar_of_trainings(task: str, *, quiet: bool = False) -> Bar:
@@ -147,16 +146,16 @@ class Trainings:
         elif isinstance(event, Died):
             self._bury(event)
 
-    def _bury(self, died: Died) -> None:
-        self._bar.say(died.message)
-        if died.trial is None:
+    def _bury(self, event: Died) -> None:
+        self._bar.say(event.message)
+        if event.trial is None:
             return
-        live = self._live.pop(died.trial)
+        live = self._live.pop(event.trial)
         live.deaths += 1
         if live.deaths < MOST_DEATHS:
             self._waiting.append(live)
         else:
-            self._finish(live, f"worker died: {live.deaths} workers did, the last one so: {died.message}")
+            self._finish(live, died(live.deaths, event.message))
 
     def _finish(self, live: _Live, reason: str = "") -> None:
         entrant, seed = live.training

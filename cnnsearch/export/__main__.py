@@ -46,7 +46,7 @@ def _export(given: _Given) -> int:
     from cnnsearch.datasets import data_root
     from cnnsearch.history import PLAN, plan_of
     from cnnsearch.imports import import_kinds
-    from cnnsearch.plan import imports_of
+    from cnnsearch.plan_file import imports_of
 
     plan = plan_of(given.run) if (given.run / PLAN).is_file() else {}
     import_kinds([*imports_of(plan), *given.imports])

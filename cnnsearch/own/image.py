@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from cnnsearch.layers import PairFrom1
+from cnnsearch.pairs import PairFrom1
 from cnnsearch.word import Word
 
 

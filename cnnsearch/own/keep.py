@@ -11,14 +11,13 @@ lie. Everything in `own` may be deleted while the pictures are where they were; 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 # (numpy's annotations have holes)
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -27,6 +26,7 @@ from uuid import uuid4
 from cnnsearch.datasets import Facts
 from cnnsearch.errors import DataError, DiskFullError
 from cnnsearch.files import sync_folder, write_whole
+from cnnsearch.lock import in_turn
 from cnnsearch.own import folder
 from cnnsearch.own.found import SPLITS, refuse
 from cnnsearch.own.image import Image
@@ -67,7 +67,8 @@ def facts_of(source: str, image: Image, root: Path) -> Facts:
     if known:
         return known.facts
     try:
-        with _lock(own_root(root)):
+        with in_turn(own_root(root) / ".lock"):
+            seen.parent.mkdir(exist_ok=True)
             return (_known(seen, root) or _keep(path, listing, image, root, seen)).facts
     except DiskFullError:
         raise
@@ -125,14 +126,6 @@ def _known(seen: Path, root: Path) -> Kept | None:
         return kept(json.loads(seen.read_bytes())["key"], root)
     except (OSError, ValueError, TypeError, KeyError, DataError):
         return None
-
-
-@contextmanager
-def _lock(place: Path) -> Generator[None]:
-    (place / "seen").mkdir(parents=True, exist_ok=True)
-    with (place / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _keep(path: Path, listing: folder.Listing | None, image: Image, root: Path, seen: Path) -> Kept:

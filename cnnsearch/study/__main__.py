@@ -12,7 +12,8 @@ from cnnsearch.check.reading import RefusedError
 from cnnsearch.errors import CnnsearchError, InvalidSpecError, status_of
 from cnnsearch.files import end_with_reader
 from cnnsearch.imports import import_kinds
-from cnnsearch.plan import Plan, imports_of
+from cnnsearch.plan import Plan
+from cnnsearch.plan_file import imports_of
 from cnnsearch.signals import obeying
 from cnnsearch.study.flags import Command, read_command
 

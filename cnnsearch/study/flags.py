@@ -18,7 +18,8 @@ from cnnsearch.check.reading import RefusedError, reading
 from cnnsearch.defaults import DEFAULTS
 from cnnsearch.errors import Fault, InvalidSpecError, faults_of
 from cnnsearch.parts import Finals
-from cnnsearch.plan import Plan, read_plain_plan, with_start_networks
+from cnnsearch.plan import Plan
+from cnnsearch.plan_file import read_plain_plan, with_start_networks
 from cnnsearch.recipe import Recipe
 from cnnsearch.text import Plain, read_yaml
 

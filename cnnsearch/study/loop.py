@@ -17,7 +17,7 @@ from cnnsearch import events
 from cnnsearch.errors import DiskFullError, InvalidSpecError
 from cnnsearch.events import Asked, CloseState, FinalState, Finished, Interrupted, Started
 from cnnsearch.executors.executor import Executor
-from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
+from cnnsearch.messages import MOST_DEATHS, Died, Done, Epoch, Event, Failed, Job, died
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency
 from cnnsearch.plan import Candidate, Plan
@@ -34,7 +34,6 @@ from cnnsearch.study.screen import Screen
 
 MOST_ASKS_IN_VAIN = 1_000
 ASKS_TO_MENTION = 100
-MOST_DEATHS = 3
 MOST_BUGS_IN_A_ROW = 5
 PATIENCE = 0.5  # seconds between looks at the clock while nothing happens
 CALM = 0.05  # seconds of silence before a trial is stored, which takes half as long: a worker may wait for an answer
@@ -336,16 +335,15 @@ class Search:
         self.bugs_in_a_row = self.bugs_in_a_row + 1 if failed.reason == "bug" else 0
         self._finish(failed.trial, live.candidate, "failed", _reason(failed), since=live.since)
 
-    def _hear_died(self, died: Died) -> None:
-        self.screen.say(died.message)
-        if died.trial is None:
+    def _hear_died(self, event: Died) -> None:
+        self.screen.say(event.message)
+        if event.trial is None:
             return
-        live = self.live.pop(died.trial)
+        live = self.live.pop(event.trial)
         live = live._replace(deaths=live.deaths + 1)
-        self.record.append(Interrupted(trial=died.trial, reason=died.message))
+        self.record.append(Interrupted(trial=event.trial, reason=event.message))
         if live.deaths >= MOST_DEATHS:
-            reason = f"worker died: {live.deaths} workers did, the last one so: {died.message}"
-            self._finish(died.trial, live.candidate, "failed", reason, since=live.since)
+            self._finish(event.trial, live.candidate, "failed", died(live.deaths, event.message), since=live.since)
         else:
             self.waiting.insert(0, live)
 

@@ -12,7 +12,7 @@ from cnnsearch.recipe import drawn
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.outcome import Outcome
 from cnnsearch.terminal import Bar
-from cnnsearch.units import percent
+from cnnsearch.units import percent, roughly
 
 
 def bar_of(plan: Plan, *, quiet: bool = False) -> Bar:
@@ -74,11 +74,7 @@ class Screen:
         left = passed / done * (self._budget - ledger.counted)
         if self._minutes is not None:
             left = min(left, 60 * self._minutes - passed)
-        return f", about {_minutes(left)} left" if left > 0 else ""
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"  # noqa: PLR2004 (a minute and a half)
+        return f", about {roughly(left)} left" if left > 0 else ""
 
 
 def _named(candidate: Candidate) -> str:

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnnsearch.data import DataSet
-from cnnsearch.plan import Candidate, Plan, read_plan
+from cnnsearch.plan import Candidate, Plan
+from cnnsearch.plan_file import read_plan
 
 TABLE = Path(__file__).with_name("curves.jsonl")
 PLAN = TABLE.with_suffix(".yaml")

@@ -302,7 +302,6 @@ VARIANTS = (
     Way("TPE, startup 5", {**HALVING, "sampler": {"startup": 5}}),
     Way("TPE, startup 20", {**HALVING, "sampler": {"startup": 20}}),
     Way("TPE, Optuna's own choice", HALVING, sampler=partial(TPESampler, multivariate=True)),
-    Way("the same, each hole by itself", HALVING, sampler=partial(TPESampler, multivariate=False)),
     Way("the same, 8 draws compared", HALVING, sampler=partial(TPESampler, multivariate=True, n_ei_candidates=8)),
     Way("the same, 96 draws compared", HALVING, sampler=partial(TPESampler, multivariate=True, n_ei_candidates=96)),
 )
