@@ -473,6 +473,10 @@ def test_the_winners_folder_is_that_of_whom_the_record_names_now(study: Path) ->
     now = json.loads((study / "summary.json").read_text())["winner"]
     assert now["trial"] in others
     assert cnnsearch.load(study).network == history.read(study).trials[now["trial"]].network
+    weights = (study / "winner/weights.safetensors").read_bytes()
+    shutil.rmtree(study / "finals")  # to save room: what is in winner/ is still the winner's
+    renew(only_others._replace(plan=plan))
+    assert (study / "winner/weights.safetensors").read_bytes() == weights
     renew(only_others._replace(plan=plan, retrained=()))
     assert json.loads((study / "summary.json").read_text())["winner"] is None
     assert not (study / "winner/weights.safetensors").exists()

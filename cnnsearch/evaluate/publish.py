@@ -10,6 +10,7 @@ Accuracies are fractions; intervals are [low, high] at 95 %; fields are added, n
 """
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
@@ -35,7 +36,7 @@ def renew(run: Run) -> None:
     found = decided(run)
     if found and (run.folder / _shipped(found.winner)).is_file():
         _publish(run.folder, found.winner)
-    else:
+    elif not (found and _is_there(run.folder, found.winner)):  # a person may have removed `finals/` to save room
         for name in (WINNER_WEIGHTS, WINNER_NETWORK):
             (run.folder / name).unlink(missing_ok=True)
     path = run.folder / SUMMARY
@@ -44,6 +45,11 @@ def renew(run: Run) -> None:
 
 def _shipped(winner: Row) -> str:
     return winner.trainings[winner.best].weights
+
+
+def _is_there(folder: Path, winner: Row) -> bool:
+    path = folder / WINNER_WEIGHTS
+    return path.is_file() and sha256(path.read_bytes()).hexdigest() == winner.trainings[winner.best].sha256
 
 
 def _known(path: Path) -> dict[str, Plain]:
