@@ -393,7 +393,8 @@ def test_the_default_for_every_size_and_number_is_a_plan(
     side: int, images: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = Facts("x", 3, side, 2 * side, CLASSES, images, 3, 3, "0" * 64, "x-0")
-    monkeypatch.setattr("cnnsearch.plan.facts_of", lambda *_: facts)
+    for room in ("plan", "completed"):
+        monkeypatch.setattr(f"cnnsearch.{room}.facts_of", lambda *_: facts)
     plan = Plan.model_validate({"dataset": str(tmp_path)})
     network, recipe, *_ = plan.draw(uniformly(random.Random(0)))
     assert tuple(network.input.shape) == (3, side, 2 * side)
