@@ -11,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.progress import TextColumn
 from study_rig import (
     ONE_CANDIDATE,
     SIX_NETWORKS,
@@ -34,6 +35,9 @@ from cnnsearch.messages import MOST_DEATHS, Died, Done, Event, Job
 from cnnsearch.plan import Plan
 from cnnsearch.study import loop
 from cnnsearch.study.ledger import Ledger, Need
+from cnnsearch.study.screen import Screen
+from cnnsearch.terminal import Bar
+from cnnsearch.units import percent
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -613,6 +617,19 @@ def test_a_higher_rung_waits_for_those_that_were_cut_on_their_way_to_it(tmp_path
         search(cut, in_turn(*[learn] * 7, cut_off))
     again, _ = search(cut)
     assert [(t.state, t.score) for t in again.trials] == [(t.state, t.score) for t in whole.trials]
+
+
+@pytest.mark.parametrize(("kind", "foretold"), [("successive", False), ("none", True)])
+def test_no_time_is_foretold_where_all_wait_for_each_other(tmp_path: Path, *, kind: str, foretold: bool) -> None:
+    run, _ = search(wanted := plan(tmp_path, budget={"trials": 3}, pruner={"kind": kind, "rungs": [1]}))
+    longer = wanted.with_budget(trials=9)
+    ledger, told = Ledger(run, longer), list[str]()
+    screen = Screen(longer, Bar("search", TextColumn(""), quiet=True))
+    screen.say = lambda text, **_: told.append(text)
+    last = run.ranked[0]
+    screen.finished(ledger.outcomes[last.number], longer.start_with(last.network), ledger)
+    assert told[0].startswith(f"[3/9] trial {last.number}: {percent(last.score or 0)}, ")
+    assert told[0].endswith(" left") == foretold
 
 
 def test_five_bugs_judge_nobody_who_waits(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ class Screen:
         self._bar = bar
         self._budget = plan.budget.trials
         self._minutes = plan.budget.minutes
+        self._all_wait = plan.pruner.kind == "successive"
         self._began = time.monotonic()
         self._counted_before: int | None = None
         self.say = bar.say
@@ -67,6 +68,8 @@ class Screen:
         return f"{best}, {counts}{self._time_left(ledger)}"
 
     def _time_left(self, ledger: Ledger) -> str:
+        if self._all_wait:  # most trials end at one moment, and the longest trainings come after it
+            return ""
         if self._counted_before is None:
             self._counted_before = ledger.counted - 1
         done = ledger.counted - self._counted_before
