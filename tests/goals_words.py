@@ -247,7 +247,7 @@ def fuzzed_bytes(count: int) -> str:
     )
 
 
-WHOLE = ("must be a mapping", "the text is longer")
+WHOLE = ("must be a mapping", "the text is longer", *(f"  {number} is no number" for number in ("inf", "-inf", "nan")))
 
 
 def has_places(said: str) -> bool:

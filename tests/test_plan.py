@@ -430,6 +430,12 @@ def test_all_start_networks_that_cannot_be_read_are_told_at_once(tmp_path: Path)
     assert str(error.value) == f"start[0]: {tmp_path}/a.json: {law}\nstart[1]: {tmp_path}/b.json: {law}"
 
 
+@pytest.mark.parametrize("name", ["d" * 6_000, "a\0b", "~nobody-of-this-name/x"])
+def test_a_name_that_no_file_can_have_is_no_data_set(name: str) -> None:
+    with pytest.raises(InvalidSpecError, match="is neither 'mnist' nor 'digits', and no folder or"):
+        Plan.model_validate({"dataset": name})
+
+
 def test_another_kind_of_stopping_takes_its_own_share() -> None:
     assert Plan.model_validate({}).pruner.keep == 0.08
     assert Plan.model_validate({"pruner": {"kind": "successive"}}).pruner.keep == 0.08

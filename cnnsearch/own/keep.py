@@ -49,8 +49,11 @@ class Kept(NamedTuple):
 
 def is_there(source: str) -> bool:
     """Say whether a name is that of a folder or an .npz file."""
-    path = Path(source).expanduser()
-    return path.is_dir() or (path.suffix == ".npz" and path.is_file())
+    try:
+        path = Path(source).expanduser()
+        return path.is_dir() or (path.suffix == ".npz" and path.is_file())
+    except (OSError, ValueError, RuntimeError):  # too long for a name, a NUL in it, or the home of nobody
+        return False
 
 
 def facts_of(source: str, image: Image, root: Path) -> Facts:
