@@ -99,7 +99,8 @@ def faults(error: ValidationError, word: type[BaseModel]) -> tuple[Fault, ...]:
 
 
 def _faults_of(detail: ErrorDetails, word: type[BaseModel]) -> list[Fault]:
-    here = place(*(part for part in detail["loc"] if part != "[key]"))  # pydantic's word for a mapping's bad key
+    parts = (part for part in detail["loc"] if part != "[key]")  # pydantic's word for a mapping's bad key
+    here = place(*(repr(part) if part == "" else part for part in parts))  # a key without a name has a place too
     inner: tuple[Fault, ...] = detail.get("ctx", {}).get("faults", ())
     if inner:
         return [fault._replace(place=join(here, fault.place)) for fault in inner]

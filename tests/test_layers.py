@@ -76,6 +76,7 @@ WHOLE = "input should be a valid integer, not"
         ),
         (conv(groups=0), "blocks[0].conv.groups: input should be greater than or equal to 1, not 0"),
         (conv(kernal=3), "blocks[0].conv.kernal: unknown key; is it misspelt, or does it belong elsewhere?"),
+        (conv(**{"": 3}), "blocks[0].conv.'': unknown key; is it misspelt, or does it belong elsewhere?"),
         ({"conv": {"out_channels": 4}}, "blocks[0].conv.kernel_size: missing; this key must be given"),
         (
             conv(padding="same", stride=[1, 2]),
