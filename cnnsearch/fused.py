@@ -72,7 +72,8 @@ class _Norm(nn.Module):
 
     def forward(self, maps_NCHW: Tensor) -> Tensor:
         """Do what the layers would do one after the other."""
-        if not self._simple or not _suits(maps_NCHW, pooled=self.pool is not None):
+        alone = self.norm.training and maps_NCHW.numel() == maps_NCHW.shape[1]  # torch says that one is too few
+        if alone or not self._simple or not _suits(maps_NCHW, pooled=self.pool is not None):
             for layer in (self.norm, self.relu, self.pool):
                 maps_NCHW = layer(maps_NCHW) if layer else maps_NCHW
             return maps_NCHW
@@ -102,20 +103,18 @@ class _Function(torch.autograd.Function):
         x_NCHW: Tensor, weight_C: Tensor, bias_C: Tensor, norm: nn.BatchNorm2d, relu: nn.ReLU | None,
         pool: nn.MaxPool2d | None,
     ) -> Tensor:  # fmt: skip
-        mean_C, var_C = _moments(x_NCHW, norm)
-        inverse_C = (var_C + norm.eps).rsqrt()
-        scale_C = weight_C * inverse_C
-        shift_C = torch.addcmul(bias_C, mean_C, scale_C, value=-1)
+        known_4C = _known(x_NCHW, weight_C, bias_C, norm)
+        channels = len(weight_C)
         if pool is None:
             y_NCHW, peak_NCHW, tap_NCHW, windows = torch.empty_like(x_NCHW), x_NCHW, None, None
-            _call("apply", x_NCHW, y_NCHW, x_NCHW.numel(), len(scale_C), scale_C, shift_C, relu is not None)
+            _call("apply", x_NCHW, y_NCHW, x_NCHW.numel(), channels, known_4C, relu is not None)
         else:
             windows = _windows(x_NCHW, pool)
-            size = (len(x_NCHW), len(scale_C), windows.out_height, windows.out_width)
+            size = (len(x_NCHW), channels, windows.out_height, windows.out_width)
             y_NCHW = torch.empty(size, dtype=x_NCHW.dtype, memory_format=torch.channels_last)
             peak_NCHW, tap_NCHW = torch.empty_like(y_NCHW), torch.empty_like(y_NCHW, dtype=torch.uint8)
-            _call("apply_pooled", x_NCHW, y_NCHW, peak_NCHW, tap_NCHW, windows, scale_C, shift_C, relu is not None)
-        ctx.save_for_backward(x_NCHW, mean_C, inverse_C, scale_C, shift_C, peak_NCHW, tap_NCHW)
+            _call("apply_pooled", x_NCHW, y_NCHW, peak_NCHW, tap_NCHW, windows, known_4C, relu is not None)
+        ctx.save_for_backward(x_NCHW, known_4C, peak_NCHW, tap_NCHW)
         ctx.relu, ctx.windows, ctx.batch = relu is not None, windows, norm.training
         return y_NCHW
 
@@ -125,39 +124,36 @@ class _Function(torch.autograd.Function):
         ctx: Any,  # noqa: ANN401 (torch's own)
         *grad_outputs: Tensor,
     ) -> tuple[Tensor | None, ...]:
-        x_NCHW, mean_C, inverse_C, scale_C, shift_C, peak_NCHW, tap_NCHW = ctx.saved_tensors
-        channels = len(mean_C)
+        x_NCHW, known_4C, peak_NCHW, tap_NCHW = ctx.saved_tensors
+        channels = known_4C.shape[1]
         grad_y_NCHW = grad_outputs[0].contiguous(memory_format=torch.channels_last)
-        sum_C, product_C = torch.empty_like(mean_C), torch.empty_like(mean_C)
         numbers = grad_y_NCHW.numel()
-        _call("sums", grad_y_NCHW, peak_NCHW, numbers, channels, scale_C, shift_C, mean_C, ctx.relu, sum_C, product_C)
-        pixels = x_NCHW.numel() // channels if ctx.batch else float("inf")  # a fixed mean depends on no pixel
-        slope_C = scale_C * inverse_C**2 * product_C / -pixels
-        level_C = scale_C * sum_C / -pixels - mean_C * slope_C
-        grad_x_NCHW = torch.empty_like(x_NCHW)
-        arguments = (scale_C, shift_C, slope_C, level_C, ctx.relu)
+        pixels = x_NCHW.numel() / channels if ctx.batch else float("inf")  # a fixed mean depends on no pixel
+        found_4C, grad_x_NCHW = torch.empty_like(known_4C), torch.empty_like(x_NCHW)
+        _call("sums", grad_y_NCHW, peak_NCHW, numbers, channels, pixels, known_4C, ctx.relu, found_4C)
+        rest = (known_4C, found_4C, ctx.relu)
         if ctx.windows is None:
-            _call("spread", grad_y_NCHW, x_NCHW, grad_x_NCHW, numbers, channels, *arguments)
+            _call("spread", grad_y_NCHW, x_NCHW, grad_x_NCHW, numbers, channels, *rest)
         else:
-            _call("spread_pooled", grad_y_NCHW, x_NCHW, peak_NCHW, tap_NCHW, grad_x_NCHW, ctx.windows, *arguments)
-        return grad_x_NCHW, product_C * inverse_C, sum_C, None, None, None
+            _call("spread_pooled", grad_y_NCHW, x_NCHW, peak_NCHW, tap_NCHW, grad_x_NCHW, ctx.windows, *rest)
+        return grad_x_NCHW, found_4C[0], found_4C[1], None, None, None
 
 
-def _moments(x_NCHW: Tensor, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Return the mean and variance to normalise by; while training those of the batch, which the norm remembers."""
+def _known(x_NCHW: Tensor, weight_C: Tensor, bias_C: Tensor, norm: nn.BatchNorm2d) -> Tensor:
+    """Measure the batch while training, which the norm remembers; else recall what it remembers. See `Known`."""
     running_mean_C, running_var_C = norm.running_mean, norm.running_var
     assert running_mean_C is not None
     assert running_var_C is not None
-    if not norm.training:
-        return running_mean_C, running_var_C
-    channels = len(running_mean_C)
-    mean_C, var_C = torch.empty_like(running_mean_C), torch.empty_like(running_var_C)
-    _call("moments", x_NCHW, x_NCHW.numel(), channels, running_mean_C, mean_C, var_C)
-    pixels = x_NCHW.numel() // channels
-    assert norm.momentum is not None
-    running_mean_C.lerp_(mean_C, norm.momentum)
-    running_var_C.lerp_(var_C * (pixels / (pixels - 1)), norm.momentum)
-    return mean_C, var_C
+    channels = len(weight_C)
+    known_4C = torch.empty(4, channels)
+    rest = (weight_C, bias_C, norm.eps, known_4C)
+    if norm.training:
+        momentum = norm.momentum
+        assert momentum is not None
+        _call("measure", x_NCHW, x_NCHW.numel(), channels, running_mean_C, running_var_C, momentum, *rest)
+    else:
+        _call("recall", x_NCHW, channels, running_mean_C, running_var_C, *rest)
+    return known_4C
 
 
 class _Windows(ctypes.Structure):
@@ -189,15 +185,17 @@ def _pair(value: int | tuple[int, ...]) -> Pair:
     return (value, value) if isinstance(value, int) else (value[0], value[1])
 
 
-def _call(name: str, x: Tensor, *arguments: Tensor | _Windows | int) -> None:
-    """Call a function of norm.cpp for the type of x: tensors by their address, numbers as int64."""
+def _call(name: str, x: Tensor, *arguments: Tensor | _Windows | float) -> None:
+    """Call a function of norm.cpp for the type of x: tensors by their address, numbers as int64 or double."""
     functions = library()
     assert functions is not None
     function = getattr(functions, f"{name}_{NAMES[x.dtype]}")
     function(ctypes.c_void_p(x.data_ptr()), *(_argument(each) for each in arguments))
 
 
-def _argument(value: Tensor | _Windows | int) -> Any:  # noqa: ANN401 (whatever ctypes passes on)
+def _argument(value: Tensor | _Windows | float) -> Any:  # noqa: ANN401 (whatever ctypes passes on)
     if isinstance(value, Tensor):
         return ctypes.c_void_p(value.data_ptr())
-    return ctypes.byref(value) if isinstance(value, _Windows) else ctypes.c_int64(value)
+    if isinstance(value, _Windows):
+        return ctypes.byref(value)
+    return ctypes.c_double(value) if isinstance(value, float) else ctypes.c_int64(value)

@@ -7,7 +7,7 @@ small gradient. What that is worth in short trainings: `examples/benchmarks/opti
 torch.optim.Muon takes matrices only and computes in bf16, which is slow on CPUs that have no instructions for it.
 """
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false, reportUnknownVariableType=false
 # (torch's own annotations have holes)
 
 import torch
@@ -59,5 +59,6 @@ def orthogonal(matrix_OI: Tensor) -> Tensor:
     x = x / (x.norm() + TINY)
     for _ in range(ROUNDS):
         square = x @ x.T
-        x = A * x + (B * square + C * square @ square) @ x
+        polynomial = torch.addmm(square, square, square, beta=B, alpha=C)
+        x = torch.addmm(x, polynomial, x, beta=A)
     return x if wide else x.T

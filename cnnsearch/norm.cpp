@@ -5,6 +5,7 @@
 // Compiled by cnnsearch/native.py; what is computed, and why so, is told in cnnsearch/fused.py.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -71,26 +72,52 @@ void add_up(int64_t numbers, int64_t channels, double *first_C, double *second_C
 
 struct Windows {
     int64_t images, channels, height, width, out_height, out_width, kernel[2], stride[2], padding[2], dilation[2];
+
+    bool apart() const {  // no pixel lies in two of them
+        return stride[0] >= kernel[0] && stride[1] >= kernel[1] && dilation[0] == 1 && dilation[1] == 1;
+    }
+    bool cover() const {  // where they lie apart: each pixel lies in one
+        return stride[0] == kernel[0] && stride[1] == kernel[1] && out_height * stride[0] - padding[0] >= height &&
+               out_width * stride[1] - padding[1] >= width;
+    }
 };
 
-// The taps of one window that lie on the map: which they are, and where their first number stands.
+// Taps of a window: which they are, and how many numbers behind the window's corner they stand.
 struct Taps {
     int32_t count = 0, number[256];
     int64_t place[256];
-
-    Taps(const Windows &w, int64_t image, int64_t row, int64_t column) {
-        for (int64_t i = 0; i < w.kernel[0]; ++i) {
-            const int64_t y = row * w.stride[0] - w.padding[0] + i * w.dilation[0];
-            if (y < 0 || y >= w.height) continue;
-            for (int64_t j = 0; j < w.kernel[1]; ++j) {
-                const int64_t x = column * w.stride[1] - w.padding[1] + j * w.dilation[1];
-                if (x < 0 || x >= w.width) continue;
-                number[count] = int32_t(i * w.kernel[1] + j);
-                place[count++] = ((image * w.height + y) * w.width + x) * w.channels;
-            }
-        }
-    }
 };
+
+// Gives each window of an image: where its output stands, where its corner, and the taps that lie on the map.
+template <class Step>
+inline void each_window(const Windows &w, int64_t image, Step step) {
+    const auto taps = [&](auto lies_on_map) {
+        Taps found;
+        for (int64_t i = 0; i < w.kernel[0]; ++i)
+            for (int64_t j = 0; j < w.kernel[1]; ++j) {
+                const int64_t down = i * w.dilation[0], right = j * w.dilation[1];
+                if (!lies_on_map(down, right)) continue;
+                found.number[found.count] = int32_t(i * w.kernel[1] + j);
+                found.place[found.count++] = (down * w.width + right) * w.channels;
+            }
+        return found;
+    };
+    const Taps all = taps([](int64_t, int64_t) { return true; });
+    const int64_t last_y = w.height - 1 - w.dilation[0] * (w.kernel[0] - 1);
+    const int64_t last_x = w.width - 1 - w.dilation[1] * (w.kernel[1] - 1);
+    int64_t out = image * w.out_height * w.out_width * w.channels;
+    for (int64_t row = 0; row < w.out_height; ++row)
+        for (int64_t column = 0; column < w.out_width; ++column, out += w.channels) {
+            const int64_t y = row * w.stride[0] - w.padding[0], x = column * w.stride[1] - w.padding[1];
+            const int64_t corner = ((image * w.height + y) * w.width + x) * w.channels;
+            if (y >= 0 && y <= last_y && x >= 0 && x <= last_x)
+                step(out, corner, all);
+            else
+                step(out, corner, taps([=](int64_t down, int64_t right) {
+                         return y + down >= 0 && y + down < w.height && x + right >= 0 && x + right < w.width;
+                     }));
+        }
+}
 
 // Numbers that lie in one register (vectors of the compilers gcc and clang).
 template <int L>
@@ -100,15 +127,17 @@ struct Vectors;
     struct Vectors<L> {                                                  \
         typedef float Floats __attribute__((vector_size(4 * L)));        \
         typedef int32_t Ints __attribute__((vector_size(4 * L)));        \
+        typedef uint32_t Unsigned __attribute__((vector_size(4 * L)));   \
         typedef uint16_t Shorts __attribute__((vector_size(2 * L)));     \
         typedef uint8_t Bytes __attribute__((vector_size(L)));           \
     };
-VECTORS(8) VECTORS(4) VECTORS(2)
+VECTORS(16) VECTORS(8) VECTORS(4) VECTORS(2)
 
 template <int L>
 struct Lanes {
     using Floats = typename Vectors<L>::Floats;
     using Ints = typename Vectors<L>::Ints;
+    using Unsigned = typename Vectors<L>::Unsigned;
     using Shorts = typename Vectors<L>::Shorts;
     using Bytes = typename Vectors<L>::Bytes;
 
@@ -127,7 +156,12 @@ struct Lanes {
     }
     static void store(float *to, Floats values) { std::memcpy(to, &values, sizeof values); }
     static void store(bf16 *to, Floats values) {
-        for (int lane = 0; lane < L; ++lane) ::store(to[lane], values[lane]);
+        Unsigned bits;
+        std::memcpy(&bits, &values, sizeof bits);
+        bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+        bits = values != values ? Unsigned{} + 0x7fc0 : bits;
+        const Shorts narrow = __builtin_convertvector(bits, Shorts);
+        std::memcpy(to, &narrow, sizeof narrow);
     }
     static Ints load(const uint8_t *from) {
         Bytes bytes;
@@ -140,19 +174,42 @@ struct Lanes {
     }
 };
 
-// Channels by eights, fours and twos.
+// Channels by sixteens where registers are as wide, by eights, fours and twos.
 template <class Step>
 inline void by_lanes(int64_t channels, Step step) {
     int64_t channel = 0;
+#ifdef __AVX512BW__
+    for (; channel + 16 <= channels; channel += 16) step(Lanes<16>(), channel);
+#endif
     for (; channel + 8 <= channels; channel += 8) step(Lanes<8>(), channel);
     for (; channel + 4 <= channels; channel += 4) step(Lanes<4>(), channel);
     for (; channel < channels; channel += 2) step(Lanes<2>(), channel);
 }
 
+// What is known of each channel once it was measured, in rows of one array: y = scale * x + shift.
+struct Known {
+    const float *mean, *inverse, *scale, *shift;
+    Known(const float *rows, int64_t channels)
+        : mean(rows), inverse(rows + channels), scale(rows + 2 * channels), shift(rows + 3 * channels) {}
+};
+
+// Rounded where torch rounds, so that weights score the same to the last digit where torch's own layers read them.
+void know(int64_t channels, const float *mean, const float *var, const float *weight, const float *bias, double eps,
+          float *rows) {
+    for (int64_t channel = 0; channel < channels; ++channel) {
+        const float inverse = 1 / std::sqrt(var[channel] + float(eps)), scale = weight[channel] * inverse;
+        rows[channel] = mean[channel];
+        rows[channels + channel] = inverse;
+        rows[2 * channels + channel] = scale;
+        rows[3 * channels + channel] = bias[channel] - float(double(mean[channel]) * scale);
+    }
+}
+
+// Normalises by the batch's own mean and variance, which the running ones then remember.
 template <class T>
-void moments(const T *__restrict x, int64_t numbers, int64_t channels, const float *shift_C, float *mean_C,
-             float *var_C) {
-    const auto shift = tiled(shift_C, channels, side_by_side(channels));
+void measure(const T *__restrict x, int64_t numbers, int64_t channels, float *running_mean, float *running_var,
+             double momentum, const float *weight, const float *bias, double eps, float *rows) {
+    const auto shift = tiled(running_mean, channels, side_by_side(channels));  // near the mean: little cancels out
     std::vector<double> sum_C(channels), square_C(channels);
     add_up(numbers, channels, sum_C.data(), square_C.data(),
            [&](int64_t place, int64_t count, float *__restrict sum, float *__restrict square) {
@@ -164,19 +221,24 @@ void moments(const T *__restrict x, int64_t numbers, int64_t channels, const flo
                }
            });
     const double pixels = double(numbers) / double(channels);
+    std::vector<float> mean_C(channels), var_C(channels);
     for (int64_t channel = 0; channel < channels; ++channel) {
-        const double mean = sum_C[channel] / pixels;
-        const double var = square_C[channel] / pixels - mean * mean;
-        mean_C[channel] = float(mean + shift_C[channel]);
-        var_C[channel] = float(var < 0 ? 0 : var);
+        const double distance = sum_C[channel] / pixels;
+        const double mean = distance + running_mean[channel];
+        const double below = square_C[channel] / pixels - distance * distance, var = below < 0 ? 0 : below;
+        mean_C[channel] = float(mean);
+        var_C[channel] = float(var);
+        running_mean[channel] = float(running_mean[channel] + momentum * (mean - running_mean[channel]));
+        const double unbiased = var * pixels / (pixels - 1);
+        running_var[channel] = float(running_var[channel] + momentum * (unbiased - running_var[channel]));
     }
+    know(channels, mean_C.data(), var_C.data(), weight, bias, eps, rows);
 }
 
 template <class T>
-void apply(const T *__restrict x, T *__restrict y, int64_t numbers, int64_t channels, const float *scale_C,
-           const float *shift_C, bool relu) {
+void apply(const T *__restrict x, T *__restrict y, int64_t numbers, int64_t channels, Known known, bool relu) {
     const int64_t times = side_by_side(channels);
-    const auto scales = tiled(scale_C, channels, times), shifts = tiled(shift_C, channels, times);
+    const auto scales = tiled(known.scale, channels, times), shifts = tiled(known.shift, channels, times);
     const float *__restrict scale = scales.data(), *__restrict shift = shifts.data();
     const float floor = relu ? 0.f : -std::numeric_limits<float>::infinity();
     walk(0, numbers, channels * times, [&](int64_t place, int64_t count) {
@@ -190,41 +252,42 @@ void apply(const T *__restrict x, T *__restrict y, int64_t numbers, int64_t chan
 // `tap` is which tap of its window was the greatest, `peak` the number of x that stood there.
 template <class T>
 void apply_pooled(const T *__restrict x, T *__restrict y, T *__restrict peak, uint8_t *__restrict tap,
-                  const Windows &w, const float *__restrict scale, const float *__restrict shift, bool relu) {
+                  const Windows &w, Known known, bool relu) {
     const float least = -std::numeric_limits<float>::infinity();
     const float floor = relu ? 0.f : least;
-    int64_t out = 0;
+    const int64_t channels = w.channels;
     for (int64_t image = 0; image < w.images; ++image)
-        for (int64_t row = 0; row < w.out_height; ++row)
-            for (int64_t column = 0; column < w.out_width; ++column, out += w.channels) {
-                const Taps taps(w, image, row, column);
-                by_lanes(w.channels, [&](auto lanes, int64_t channel) {
-                    typedef decltype(lanes) L;
-                    const typename L::Floats factor = L::load(scale + channel), offset = L::load(shift + channel);
-                    typename L::Floats best = factor * 0.f + least, at = {};
-                    typename L::Ints winner = {};
-                    for (int32_t index = 0; index < taps.count; ++index) {
-                        const typename L::Floats value = L::load(x + taps.place[index] + channel);
-                        const typename L::Floats result = factor * value + offset;
-                        const auto loses = (result <= best) | (best != best);  // so written, the first NaN stays
-                        best = loses ? best : result;
-                        at = loses ? at : value;
-                        winner = loses ? winner : typename L::Ints{} + taps.number[index];
-                    }
-                    L::store(y + out + channel, best < floor ? typename L::Floats{} + floor : best);
-                    L::store(peak + out + channel, at);
-                    L::store(tap + out + channel, winner);
-                });
-            }
+        each_window(w, image, [=](int64_t out, int64_t corner, const Taps &taps) {
+            by_lanes(channels, [=, &taps](auto lanes, int64_t channel) {
+                typedef decltype(lanes) L;
+                const typename L::Floats factor = L::load(known.scale + channel);
+                const typename L::Floats offset = L::load(known.shift + channel);
+                typename L::Floats best = factor * 0.f + least, at = {};
+                typename L::Ints winner = {};
+                for (int32_t index = 0; index < taps.count; ++index) {
+                    const typename L::Floats value = L::load(x + corner + taps.place[index] + channel);
+                    const typename L::Floats result = factor * value + offset;
+                    const auto loses = (result <= best) | (best != best);  // so written, the first NaN stays
+                    best = loses ? best : result;
+                    at = loses ? at : value;
+                    winner = loses ? winner : typename L::Ints{} + taps.number[index];
+                }
+                L::store(y + out + channel, best < floor ? typename L::Floats{} + floor : best);
+                L::store(peak + out + channel, at);
+                L::store(tap + out + channel, winner);
+            });
+        });
 }
 
-// What the gradient of y leaves behind the ReLU, summed by channel, plain and times the distance of x from its mean.
+// What the gradient of y leaves behind the ReLU is summed by channel, plain and times the distance of x from its mean.
+// `pixels`: of how many the mean was taken; infinite where it is fixed, and depends on none. Written are rows of one
+// array: the gradients of weight and bias, and what the gradient of x needs, slope and level.
 template <class T>
-void sums(const T *__restrict grad_y, const T *__restrict peak, int64_t numbers, int64_t channels,
-          const float *scale_C, const float *shift_C, const float *mean_C, bool relu, float *sum_C, float *product_C) {
+void sums(const T *__restrict grad_y, const T *__restrict peak, int64_t numbers, int64_t channels, double pixels,
+          Known known, bool relu, float *rows) {
     const int64_t times = side_by_side(channels);
-    const auto scales = tiled(scale_C, channels, times), shifts = tiled(shift_C, channels, times),
-               means = tiled(mean_C, channels, times);
+    const auto scales = tiled(known.scale, channels, times), shifts = tiled(known.shift, channels, times),
+               means = tiled(known.mean, channels, times);
     std::vector<double> sum(channels), product(channels);
     add_up(numbers, channels, sum.data(), product.data(),
            [&](int64_t place, int64_t count, float *__restrict first, float *__restrict second) {
@@ -239,18 +302,23 @@ void sums(const T *__restrict grad_y, const T *__restrict peak, int64_t numbers,
                }
            });
     for (int64_t channel = 0; channel < channels; ++channel) {
-        sum_C[channel] = float(sum[channel]);
-        product_C[channel] = float(product[channel]);
+        const double inverse = known.inverse[channel], scale = known.scale[channel];
+        const double slope = -scale * inverse * inverse * product[channel] / pixels;
+        rows[channel] = float(product[channel] * inverse);
+        rows[channels + channel] = float(sum[channel]);
+        rows[2 * channels + channel] = float(slope);
+        rows[3 * channels + channel] = float(-scale * sum[channel] / pixels - known.mean[channel] * slope);
     }
 }
 
 // grad_x = slope * x + level, and scale * grad_y where y came from.
 template <class T>
 void spread(const T *__restrict grad_y, const T *__restrict x, T *__restrict grad_x, int64_t numbers, int64_t channels,
-            const float *scale_C, const float *shift_C, const float *slope_C, const float *level_C, bool relu) {
+            Known known, const float *rows, bool relu) {
     const int64_t times = side_by_side(channels);
-    const auto scales = tiled(scale_C, channels, times), shifts = tiled(shift_C, channels, times),
-               slopes = tiled(slope_C, channels, times), levels = tiled(level_C, channels, times);
+    const auto scales = tiled(known.scale, channels, times), shifts = tiled(known.shift, channels, times),
+               slopes = tiled(rows + 2 * channels, channels, times),
+               levels = tiled(rows + 3 * channels, channels, times);
     const float *__restrict scale = scales.data(), *__restrict shift = shifts.data(),
                             *__restrict slope = slopes.data(), *__restrict level = levels.data();
     walk(0, numbers, channels * times, [&](int64_t place, int64_t count) {
@@ -263,44 +331,68 @@ void spread(const T *__restrict grad_y, const T *__restrict x, T *__restrict gra
     });
 }
 
+// slope * x + level alone, of one image.
+template <class T, class To>
+void spread_level(const T *__restrict x, To *__restrict to, int64_t numbers, int64_t channels, const float *rows) {
+    const int64_t times = side_by_side(channels);
+    const auto slopes = tiled(rows + 2 * channels, channels, times),
+               levels = tiled(rows + 3 * channels, channels, times);
+    const float *__restrict slope = slopes.data(), *__restrict level = levels.data();
+    walk(0, numbers, channels * times, [&](int64_t place, int64_t count) {
+        for (int64_t index = 0; index < count; ++index)
+            store(to[place + index], slope[index] * load(x[place + index]) + level[index]);
+    });
+}
+
+// The same where a pool stands behind: y came from the pixels that won their windows.
 template <class T>
 void spread_pooled(const T *__restrict grad_y, const T *__restrict x, const T *__restrict peak,
-                   const uint8_t *__restrict tap, T *__restrict grad_x, const Windows &w,
-                   const float *__restrict scale, const float *__restrict shift, const float *__restrict slope,
-                   const float *__restrict level, bool relu) {
-    const int64_t numbers = w.height * w.width * w.channels;
-    const int64_t times = side_by_side(w.channels);
-    const auto slopes = tiled(slope, w.channels, times), levels = tiled(level, w.channels, times);
-    const float *__restrict slope_W = slopes.data(), *__restrict level_W = levels.data();
+                   const uint8_t *__restrict tap, T *__restrict grad_x, const Windows &w, Known known,
+                   const float *rows, bool relu) {
+    const int64_t channels = w.channels, numbers = w.height * w.width * channels;
+    const float *slope = rows + 2 * channels, *level = rows + 3 * channels;
     const float floor = relu ? 0.f : -std::numeric_limits<float>::infinity();
-    std::vector<float> map(std::is_same_v<T, float> ? 0 : numbers);
-    int64_t out = 0;
-    for (int64_t image = 0; image < w.images; ++image) {  // one image's map stays in the cache meanwhile
+    const auto from_window = [=](int64_t out, auto lanes, int64_t channel) {
+        typedef decltype(lanes) L;
+        const typename L::Floats factor = L::load(known.scale + channel), none = {};
+        const auto result = factor * L::load(peak + out + channel) + L::load(known.shift + channel);
+        const typename L::Floats grad = factor * L::load(grad_y + out + channel);
+        return typename L::Floats(result > floor ? grad : none);
+    };
+    std::vector<float> map(w.apart() ? 0 : numbers);
+    float *const sum = map.data();  // of one image, which stays in the cache meanwhile
+    for (int64_t image = 0; image < w.images; ++image) {
         const int64_t first = image * numbers;
-        float *__restrict sum = map.data();
-        if constexpr (std::is_same_v<T, float>) sum = grad_x + first;
-        walk(0, numbers, w.channels * times, [&](int64_t place, int64_t count) {
-            for (int64_t index = 0; index < count; ++index)
-                sum[place + index] = slope_W[index] * load(x[first + place + index]) + level_W[index];
-        });
-        for (int64_t row = 0; row < w.out_height; ++row)
-            for (int64_t column = 0; column < w.out_width; ++column, out += w.channels) {
-                const Taps taps(w, 0, row, column);
-                by_lanes(w.channels, [&](auto lanes, int64_t channel) {
+        if (w.apart()) {  // a pixel of one window at most is written as soon as that is seen
+            if (!w.cover()) spread_level(x + first, grad_x + first, numbers, channels, rows);
+            each_window(w, image, [=](int64_t out, int64_t corner, const Taps &taps) {
+                by_lanes(channels, [=, &taps](auto lanes, int64_t channel) {
                     typedef decltype(lanes) L;
-                    const typename L::Floats factor = L::load(scale + channel), none = {};
-                    const auto result = factor * L::load(peak + out + channel) + L::load(shift + channel);
-                    const auto passes = factor * L::load(grad_y + out + channel);
-                    const typename L::Floats grad = result > floor ? passes : none;
+                    const typename L::Floats grad = from_window(out, lanes, channel), none = {};
+                    const typename L::Floats factor = L::load(slope + channel), offset = L::load(level + channel);
                     const typename L::Ints winner = L::load(tap + out + channel);
                     for (int32_t index = 0; index < taps.count; ++index) {
-                        float *to = sum + taps.place[index] + channel;
+                        const int64_t place = corner + taps.place[index] + channel;
+                        const typename L::Floats rest = factor * L::load(x + place) + offset;
+                        L::store(grad_x + place, rest + (winner == taps.number[index] ? grad : none));
+                    }
+                });
+            });
+        } else {
+            spread_level(x + first, sum, numbers, channels, rows);
+            each_window(w, image, [=](int64_t out, int64_t corner, const Taps &taps) {
+                by_lanes(channels, [=, &taps](auto lanes, int64_t channel) {
+                    typedef decltype(lanes) L;
+                    const typename L::Floats grad = from_window(out, lanes, channel), none = {};
+                    const typename L::Ints winner = L::load(tap + out + channel);
+                    for (int32_t index = 0; index < taps.count; ++index) {
+                        float *to = sum + corner - first + taps.place[index] + channel;
                         L::store(to, L::load(to) + (winner == taps.number[index] ? grad : none));
                     }
                 });
-            }
-        if constexpr (!std::is_same_v<T, float>)
+            });
             for (int64_t index = 0; index < numbers; ++index) store(grad_x[first + index], sum[index]);
+        }
     }
 }
 
@@ -309,29 +401,32 @@ void spread_pooled(const T *__restrict grad_y, const T *__restrict x, const T *_
 #define FOR_EACH_TYPE(DO) DO(float, float) DO(bf16, bf16)
 
 #define DEFINE(T, NAME)                                                                                                \
-    void moments_##NAME(const T *x, int64_t numbers, int64_t channels, const float *shift, float *mean, float *var) {  \
-        moments(x, numbers, channels, shift, mean, var);                                                               \
+    void recall_##NAME(const T *, int64_t channels, const float *mean, const float *var, const float *weight,          \
+                       const float *bias, double eps, float *known) {                                                  \
+        know(channels, mean, var, weight, bias, eps, known);                                                           \
     }                                                                                                                  \
-    void apply_##NAME(const T *x, T *y, int64_t numbers, int64_t channels, const float *scale, const float *shift,     \
-                      int64_t relu) {                                                                                  \
-        apply(x, y, numbers, channels, scale, shift, relu);                                                            \
+    void measure_##NAME(const T *x, int64_t numbers, int64_t channels, float *mean, float *var, double momentum,       \
+                        const float *weight, const float *bias, double eps, float *known) {                            \
+        measure(x, numbers, channels, mean, var, momentum, weight, bias, eps, known);                                  \
     }                                                                                                                  \
-    void apply_pooled_##NAME(const T *x, T *y, T *peak, uint8_t *tap, const Windows *windows, const float *scale,      \
-                             const float *shift, int64_t relu) {                                                       \
-        apply_pooled(x, y, peak, tap, *windows, scale, shift, relu);                                                   \
+    void apply_##NAME(const T *x, T *y, int64_t numbers, int64_t channels, const float *known, int64_t relu) {         \
+        apply(x, y, numbers, channels, {known, channels}, relu);                                                       \
     }                                                                                                                  \
-    void sums_##NAME(const T *grad_y, const T *peak, int64_t numbers, int64_t channels, const float *scale,            \
-                     const float *shift, const float *mean, int64_t relu, float *sum, float *product) {                \
-        sums(grad_y, peak, numbers, channels, scale, shift, mean, relu, sum, product);                                 \
+    void apply_pooled_##NAME(const T *x, T *y, T *peak, uint8_t *tap, const Windows *windows, const float *known,      \
+                             int64_t relu) {                                                                           \
+        apply_pooled(x, y, peak, tap, *windows, {known, windows->channels}, relu);                                     \
     }                                                                                                                  \
-    void spread_##NAME(const T *grad_y, const T *x, T *grad_x, int64_t numbers, int64_t channels, const float *scale,  \
-                       const float *shift, const float *slope, const float *level, int64_t relu) {                     \
-        spread(grad_y, x, grad_x, numbers, channels, scale, shift, slope, level, relu);                                \
+    void sums_##NAME(const T *grad_y, const T *peak, int64_t numbers, int64_t channels, double pixels,                 \
+                     const float *known, int64_t relu, float *gradients) {                                             \
+        sums(grad_y, peak, numbers, channels, pixels, {known, channels}, relu, gradients);                             \
+    }                                                                                                                  \
+    void spread_##NAME(const T *grad_y, const T *x, T *grad_x, int64_t numbers, int64_t channels, const float *known,  \
+                       const float *gradients, int64_t relu) {                                                         \
+        spread(grad_y, x, grad_x, numbers, channels, {known, channels}, gradients, relu);                              \
     }                                                                                                                  \
     void spread_pooled_##NAME(const T *grad_y, const T *x, const T *peak, const uint8_t *tap, T *grad_x,               \
-                              const Windows *windows, const float *scale, const float *shift, const float *slope,      \
-                              const float *level, int64_t relu) {                                                      \
-        spread_pooled(grad_y, x, peak, tap, grad_x, *windows, scale, shift, slope, level, relu);                       \
+                              const Windows *windows, const float *known, const float *gradients, int64_t relu) {      \
+        spread_pooled(grad_y, x, peak, tap, grad_x, *windows, {known, windows->channels}, gradients, relu);            \
     }
 
 extern "C" {

@@ -115,14 +115,32 @@ def test_norms_of_any_width_without_a_pool_are_compiled(channels: int) -> None:
     torch.testing.assert_close(ours, plain, **CLOSE)
 
 
-def test_bf16_maps_differ_by_their_last_digit() -> None:
-    module = nn.Sequential(norm(16), nn.ReLU(), nn.MaxPool2d(3, stride=2, padding=1))
-    maps_NCHW = maps(8, 16, 9, 9, dtype=torch.bfloat16)
+POOLS = (
+    nn.MaxPool2d(3, stride=2, padding=1),
+    nn.MaxPool2d(2, ceil_mode=True),
+    nn.MaxPool2d(3, padding=1),
+    nn.MaxPool2d(2, stride=3),
+    nn.MaxPool2d(2, stride=2, dilation=2),
+)
+
+
+@pytest.mark.parametrize("channels", [2, 12, 16, 40])
+@pytest.mark.parametrize("pool", POOLS, ids=["lap over", "cover", "cover, padded", "gaps", "interlaced"])
+def test_bf16_maps_differ_by_their_last_digit(pool: nn.Module, channels: int) -> None:
+    module = nn.Sequential(norm(channels), nn.ReLU(), pool)
+    maps_NCHW = maps(8, channels, 9, 9, dtype=torch.bfloat16)
     assert uses_compiled(copy.deepcopy(module), maps_NCHW)
     plain, ours = both(module, maps_NCHW)
     assert ours["y"].dtype == ours["x"].dtype == torch.bfloat16
     torch.testing.assert_close(ours["y"], plain["y"], rtol=0.01, atol=0.02)
     torch.testing.assert_close(ours["buffer 0"], plain["buffer 0"], **CLOSE)
+    exact = both(module, maps_NCHW.detach().float().requires_grad_())[1]["x"]  # bf16's ties go elsewhere in torch
+    torch.testing.assert_close(ours["x"].float(), exact, rtol=0.02, atol=0.02)
+
+
+def test_one_number_a_channel_is_torchs_error() -> None:
+    with pytest.raises(ValueError, match="Expected more than 1 value per channel when training"):
+        fused(nn.Sequential(norm(2), nn.ReLU()))(maps(1, 2, 1, 1))
 
 
 @pytest.mark.parametrize("pool", [None, nn.MaxPool2d(2)])
