@@ -33,7 +33,7 @@ from cnnsearch.errors import DiskFullError, RunError, status_of
 from cnnsearch.history import Run
 from cnnsearch.messages import MOST_DEATHS, Died, Done, Event, Job
 from cnnsearch.plan import Plan
-from cnnsearch.study import loop
+from cnnsearch.study import asking, loop
 from cnnsearch.study.ledger import Ledger, Need
 from cnnsearch.study.screen import Screen
 from cnnsearch.terminal import Bar
@@ -85,7 +85,9 @@ def test_every_trial_has_one_last_word_whatever_happens_to_its_workers(
     acts: list[str], slots: int, trials: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "MOST_ASKS_IN_VAIN", 10)  # where even the smallest fills the memory, nothing else is tried
+        patch.setattr(
+            asking, "MOST_ASKS_IN_VAIN", 10
+        )  # where even the smallest fills the memory, nothing else is tried
         wanted = plan(Path(folder), budget={"trials": trials})
         run, executor = search(wanted, in_turn(*(SCRIPTS[act] for act in acts)), slots)
         told = lines(wanted)
@@ -154,7 +156,7 @@ def test_no_more_than_one_candidate_is_asked_ahead(slots: int, tmp_path: Path) -
 def test_after_a_candidate_that_came_to_nothing_the_next_one_waits_for_a_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 3)
+    monkeypatch.setattr(asking, "MOST_ASKS_IN_VAIN", 3)
     search(wanted := plan(tmp_path, ONE_CANDIDATE, budget={"trials": 6}))
     assert story_of(wanted)[:6] == [
         ("asked", 0), ("started", 0), ("asked", 1), ("finished", 0), ("finished", 1), ("asked", 2),
@@ -315,7 +317,7 @@ def test_a_start_network_outside_of_the_space_exhausts_nothing(tmp_path: Path) -
 
 
 def test_an_endless_space_that_brings_nothing_new_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 5)
+    monkeypatch.setattr(asking, "MOST_ASKS_IN_VAIN", 5)
     run, _ = search(plan(tmp_path, ONE_CANDIDATE, budget={"trials": 50}))
     assert (run.state, Counter(states(run))) == ("no_new_candidate", {"complete": 1, "repeated": 5})
     again, executor = search(plan(tmp_path, ONE_CANDIDATE, budget={"trials": 50}))
@@ -329,7 +331,7 @@ def test_a_candidate_over_a_limit_is_turned_away_and_not_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(afford, "MOST_FILLINGS", 0)  # as if the space were too large to look ahead
-    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 3)
+    monkeypatch.setattr(asking, "MOST_ASKS_IN_VAIN", 3)
     run, executor = search(plan(tmp_path, budget={"trials": 4}, limits={"max_parameters": 37}))
     assert (run.state, states(run), executor.jobs) == ("no_new_candidate", ["turned_away"] * 3, [])
     for trial in run.trials:
@@ -343,7 +345,7 @@ def test_of_a_space_with_limits_only_what_keeps_them_is_drawn_until_all_of_it_wa
 
 
 def test_a_candidate_seen_before_is_answered_from_the_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 3)
+    monkeypatch.setattr(asking, "MOST_ASKS_IN_VAIN", 3)
     run, executor = search(plan(tmp_path, ONE_CANDIDATE, budget={"trials": 2}))
     repeated = [trial for trial in run.trials if trial.state == "repeated"]
     assert repeated
@@ -356,7 +358,7 @@ def test_a_candidate_seen_before_is_answered_from_the_record(tmp_path: Path, mon
 def test_a_candidate_in_training_is_waited_for_by_its_repetition(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 2)
+    monkeypatch.setattr(asking, "MOST_ASKS_IN_VAIN", 2)
     run, executor = search(plan(tmp_path, ONE_CANDIDATE, budget={"trials": 2}), slots=2)
     assert states(run) == ["complete", "repeated", "repeated"]
     assert scores(run) == [run.trials[0].score] * 3
@@ -364,7 +366,7 @@ def test_a_candidate_in_training_is_waited_for_by_its_repetition(
 
 
 def test_a_repetition_waits_over_an_interruption_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 1)
+    monkeypatch.setattr(asking, "MOST_ASKS_IN_VAIN", 1)
     wanted = plan(tmp_path, ONE_CANDIDATE, budget={"trials": 2})
     with pytest.raises(KeyboardInterrupt):
         search(wanted, interrupt, slots=2)

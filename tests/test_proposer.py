@@ -18,7 +18,7 @@ from cnnsearch import afford, history
 from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.plan import Plan
 from cnnsearch.seeds import seed_of
-from cnnsearch.study import loop, memory
+from cnnsearch.study import asking, memory
 from cnnsearch.study import proposer as proposer_module
 from cnnsearch.study.outcome import Outcome, outcomes
 from cnnsearch.study.proposer import Proposer
@@ -193,7 +193,7 @@ def test_a_bug_is_told_as_a_failure(tmp_path: Path) -> None:
 def test_what_is_known_to_need_too_much_memory_is_told_as_what_does_not_train(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "MOST_ASKS_IN_VAIN", 5)
+    monkeypatch.setattr(asking, "MOST_ASKS_IN_VAIN", 5)
     wanted = plan(tmp_path, SIX_NETWORKS, storage=None, budget={"trials": 9})
     run, _ = search(wanted, in_turn(*[fail("out of memory", "no")] * 9))
     away = [seen for trial, seen in zip(run.trials, told(wanted), strict=True) if trial.state == "turned_away"]

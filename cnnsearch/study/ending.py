@@ -4,6 +4,8 @@ from cnnsearch.evaluate.table import show as show_finals
 from cnnsearch.history import Run
 from cnnsearch.places import BEST_NETWORK, BEST_WEIGHTS, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report import enough
+from cnnsearch.study.asking import MOST_ASKS_IN_VAIN
+from cnnsearch.study.loop import MOST_BUGS_IN_A_ROW
 from cnnsearch.study.screen import table_of
 from cnnsearch.terminal import console
 from cnnsearch.units import duration
@@ -11,8 +13,8 @@ from cnnsearch.units import duration
 WORDS = {
     "complete": "The budget is spent.",
     "exhausted": "Every candidate of the space was tried.",
-    "no_new_candidate": "1,000 proposals in a row brought no new candidate.",
-    "failed": "Five candidates in a row ended in a bug of the program: see log/.",
+    "no_new_candidate": f"{MOST_ASKS_IN_VAIN:,} proposals in a row brought no new candidate.",
+    "failed": f"{MOST_BUGS_IN_A_ROW} candidates in a row ended in a bug of the program: see log/.",
     "interrupted": "Interrupted.",
     "running": "Still running.",
 }

@@ -14,26 +14,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cnnsearch import events
-from cnnsearch.errors import DiskFullError, InvalidSpecError
-from cnnsearch.events import Asked, CloseState, FinalState, Finished, Interrupted, Started
+from cnnsearch.errors import DiskFullError
+from cnnsearch.events import CloseState, FinalState, Finished, Interrupted, Started
 from cnnsearch.executors.executor import Executor
 from cnnsearch.messages import MOST_DEATHS, Died, Done, Epoch, Event, Failed, Job, died
 from cnnsearch.network import Network
-from cnnsearch.objectives import Latency
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.record import Record
 from cnnsearch.seeds import seed_of
-from cnnsearch.size import count_candidates
+from cnnsearch.study.asking import Asking, Known, need_of
 from cnnsearch.study.best import drop, publish, weights_of
-from cnnsearch.study.ledger import Ledger, Need
+from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.live import Live
 from cnnsearch.study.outcome import OUT_OF_MEMORY, Outcome
 from cnnsearch.study.proposer import Proposer
 from cnnsearch.study.rungs import Rungs
 from cnnsearch.study.screen import Screen
 
-MOST_ASKS_IN_VAIN = 1_000
-ASKS_TO_MENTION = 100
 MOST_BUGS_IN_A_ROW = 5
 PATIENCE = 0.5  # seconds between looks at the clock while nothing happens
 CALM = 0.05  # seconds of silence before a trial is stored, which takes half as long: a worker may wait for an answer
@@ -55,10 +52,9 @@ class Search:
         seconds = 60 * plan.budget.minutes if plan.budget.minutes else float("inf")
         self.deadline = time.monotonic() + seconds
         self.rungs = Rungs(plan, ledger, half_time=time.monotonic() + seconds / 2)
-        self.asked_in_vain = ledger.asked_in_vain
+        self.asking = Asking(plan, proposer, record, ledger, screen, executor.latency)
         self.bugs_in_a_row = 0
         self._is_summed_up = True
-        self.all_candidates = count_candidates(plan.searched, plan.recipe_tree) or float("inf")
 
     def run(self) -> CloseState:
         """Search until the budget is spent, or nothing is left to try; say which."""
@@ -122,9 +118,7 @@ class Search:
             return None
         if self.ledger.counted + len(self.live) + len(self.rungs) >= self.plan.budget.trials or self.rungs.asks_no_more:
             return "complete"
-        if not self.plan.trains_again and len(self.ledger.drawn) >= self.all_candidates:
-            return "exhausted"
-        return "no_new_candidate" if self.asked_in_vain >= MOST_ASKS_IN_VAIN else None
+        return self.asking.end
 
     def _is_late(self) -> bool:
         return time.monotonic() > self.deadline
@@ -133,8 +127,8 @@ class Search:
         """Give a free slot what waits, and ask for the next candidate; say whether there was anything to do."""
         submits = self._submit_waiting()
         asks = not self.waiting and self._end() is None and (self.executor.free > 0 or self._newest_is_live())
-        if asks:
-            self._ask()
+        if asks and (live := self.asking.next()):
+            self._place(live)
         return submits or asks
 
     def _newest_is_live(self) -> bool:
@@ -145,97 +139,21 @@ class Search:
         if not self.waiting or not self.executor.free:
             return False
         live = self.waiting.pop(0)
-        if self.ledger.needs_too_much(_need(live.candidate)) is None:
+        if self.ledger.needs_too_much(need_of(live.candidate)) is None:
             self._submit(live)
         else:  # a trial ran out of memory since this one was asked
             self._place(live)
         return True
 
-    def _ask(self) -> None:
-        """Ask for a start network or a new candidate."""
-        number = self.ledger.next_trial
-        candidate = self._start_network(number) or self._propose(number)
-        if candidate is None:
-            return
-        self.ledger.next_trial += 1
-        keeps_limits = not self.plan.limits.exceeded(candidate.network.cost)
-        self.ledger.know(number, candidate.fingerprint, keeps_limits=keeps_limits)
-        self._note(number, candidate)
-        self._place(Live(number, candidate, attempts=0, deaths=0, since=0.0))
-
-    def _propose(self, number: int) -> Candidate | None:
-        """Ask until a candidate is within the library's own limits; None when too many were not."""
-        for attempt in range(MOST_ASKS_IN_VAIN - self.asked_in_vain):
-            try:
-                return self.proposer.propose(number, attempt)
-            except InvalidSpecError as error:
-                self.proposer.forget(number)
-                self._ask_in_vain()
-                self.screen.say(f"turned away: {error}")
-        return None
-
-    def _start_network(self, number: int) -> Candidate | None:
-        return self.plan.start_with(self.plan.start[number]) if number < len(self.plan.start) else None
-
     def _place(self, live: Live) -> None:
         """Let it wait for a worker, unless it is known already, over a limit or too large for the memory."""
-        number, candidate = live.trial, live.candidate
-        first = self._first(number, candidate)
-        excess = self.plan.limits.exceeded(candidate.network.cost)
-        if first != number:
-            self._ask_in_vain()
-            self._answer_from_record(number, candidate, first)
-        elif excess:
-            self._ask_in_vain()
-            most = max(excess, key=lambda name: excess[name])
-            law = f"{most} {getattr(candidate.network.cost, most):,} exceeds the limit by {excess[most]:.1%}"
-            self._finish(number, candidate, "turned_away", law)
-        elif (larger := self.ledger.needs_too_much(need := _need(candidate))) is not None:
-            self._ask_in_vain()
-            law = f"needs at least what trial {larger} ran out of memory with ({self.ledger.too_much[larger]}): {need}"
-            self._finish(
-                number, candidate, "turned_away", f"{OUT_OF_MEMORY}: {law}; a smaller batch or network may fit"
-            )
+        refusal = self.asking.refusal(live)
+        if isinstance(refusal, Known):
+            self._answer_from_record(live.trial, live.candidate, refusal.first)
+        elif refusal:
+            self._finish(live.trial, live.candidate, "turned_away", refusal.reason)
         else:
-            if number == self.ledger.next_trial - 1:  # and not one that was asked before those in vain
-                self.asked_in_vain = 0
             self.waiting.append(live)
-
-    def _first(self, number: int, candidate: Candidate) -> int:
-        """Name the trial whose result stands for this candidate: its own, unless it is known and not trained again."""
-        return number if self.plan.trains_again else self.ledger.seen[candidate.fingerprint]
-
-    def _ask_in_vain(self) -> None:
-        self.asked_in_vain += 1
-        if self.asked_in_vain % ASKS_TO_MENTION == 0:
-            law = f"{self.asked_in_vain} proposals in a row were over a limit or known already"
-            self.screen.say(f"{law}; after {MOST_ASKS_IN_VAIN:,} the study ends")
-
-    def _note(self, number: int, candidate: Candidate) -> None:
-        cost, latency = candidate.network.cost, self._latency(number, candidate)
-        self.ledger.price(number, cost, latency)
-        self.record.append(
-            Asked(
-                trial=number,
-                asked=candidate.asked,
-                built=candidate.built,
-                network=candidate.network.model_dump(exclude_defaults=True),
-                recipe=candidate.recipe,
-                parameters=cost.parameters,
-                macs=cost.macs,
-                weight_bytes=cost.weight_bytes,
-                activation_bytes=cost.activation_bytes,
-                fingerprint=candidate.fingerprint,
-                latency=latency,
-            )
-        )
-
-    def _latency(self, number: int, candidate: Candidate) -> Latency | None:
-        """Measure a network that will be trained, where the plan asks for it."""
-        is_new = self._first(number, candidate) == number
-        if "latency" not in self.plan.aim.costs or not is_new or self.plan.limits.exceeded(candidate.network.cost):
-            return None
-        return self.executor.latency(candidate.network)
 
     def _answer_from_record(self, number: int, candidate: Candidate, first: int) -> None:
         if first in self.ledger.outcomes:
@@ -331,7 +249,7 @@ class Search:
             self.waiting.insert(0, live)
             return
         if failed.reason == OUT_OF_MEMORY:
-            self.ledger.too_much[failed.trial] = _need(live.candidate)
+            self.ledger.too_much[failed.trial] = need_of(live.candidate)
         self.bugs_in_a_row = self.bugs_in_a_row + 1 if failed.reason == "bug" else 0
         self._finish(failed.trial, live.candidate, "failed", _reason(failed), since=live.since)
 
@@ -383,10 +301,6 @@ class Search:
             publish(self.folder, outcome.trial, network)
         else:
             drop(self.folder, outcome.trial)
-
-
-def _need(candidate: Candidate) -> Need:
-    return Need.of(candidate.network.cost, candidate.recipe)
 
 
 def _reason(failed: Failed) -> str:
