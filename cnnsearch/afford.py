@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from cnnsearch.blocks import KINDS, Plain, Residual, Separable
 from cnnsearch.cost import total
-from cnnsearch.fit import LookAhead, as_block, bare, blocks_of, kinds_of, lists_of
+from cnnsearch.fit import MOST_REMEMBERED, LookAhead, as_block, bare, blocks_of, kinds_of, lists_of
 from cnnsearch.flow import Row, first_sight, walk
 from cnnsearch.holes import Hole, Leaf, Map, Node, Repeat, count_fillings, fillings, to_plain
 from cnnsearch.network import MOST_BLOCKS, Head, through
@@ -26,7 +26,6 @@ from cnnsearch.shapes import MisfitError, Shape
 MOST_FILLINGS = 500  # of one block or head: each is priced for every map that may come in, in about 0.1 ms
 MOST_PRICED = 5_000
 MOST_OPTIONS = 64  # of a hole; each is looked at in every draw, in about 0.02 ms
-MOST_REMEMBERED = 50_000
 _FREE = frozenset({"eps", "momentum", "track_running_stats", "dropout"})
 _OURS = {Plain, Residual, Separable}
 

@@ -1,11 +1,11 @@
-"""How does an interrupted training go on from one of its last epochs, to the bit as if it had not been interrupted?
+"""How does an interrupted training go on from one of its last epochs as if it had not been interrupted?
 
-A training's file lies beside the one for its weights: all tensors that the next step reads, and what its epochs came
-to, under a checksum, with the name of what is trained. Everything random follows from seed and epoch, so nothing of
-that is in it. It is replaced as a whole but not brought to the disk: what a power cut makes of it is noticed, as is any
-damage, and then the training begins anew, as it does for another job, another torch or a file that a full disk refused.
-The coordinator removes it once the training's last word is in the record. Code of one's own that was changed in between
-is not noticed, unless it makes other tensors.
+On a CPU its weights are then the same to the bit. A training's file lies beside the one for its weights: all tensors
+that the next step reads, and what its epochs came to, under a checksum, with the name of what is trained. Everything
+random follows from seed and epoch, so nothing of that is in it. It is replaced as a whole but not brought to the disk:
+what a power cut makes of it is noticed, as is any damage, and then the training begins anew, as it does for another
+job, another torch or a file that a full disk refused. The coordinator removes it once the training's last word is in
+the record. Code of one's own that was changed in between is not noticed, unless it makes other tensors.
 """
 
 import json

@@ -1,16 +1,18 @@
 """How does a file get onto the disk whole?"""
 
 import errno
+import fcntl
 import os
 import signal
 import stat
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
 from cnnsearch.errors import FULL, DiskFullError, RunError
+
+FULL_SYNC: int | None = getattr(fcntl, "F_FULLFSYNC", None)  # Apple's, see its manual page of fsync
 
 
 @contextmanager
@@ -25,7 +27,7 @@ def whole(path: Path, *, sync: bool = True) -> Generator[Path]:
         yield draft
         if sync:
             with draft.open("rb+") as file:
-                os.fsync(file.fileno())
+                sync_file(file.fileno())
         draft.replace(path)
     finally:
         with suppress(OSError):
@@ -39,9 +41,8 @@ def open_own(path: Path, flags: int) -> int:
 
     A run's folder may come from somebody else. Raises RunError where something else stands there.
     """
-    safe = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(path, flags | safe, 0o644)
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.ENXIO}:
             raise RunError(_foreign(path)) from None
@@ -108,18 +109,24 @@ def make_folder(folder: Path) -> None:
         sync_folder(each.parent)
 
 
+def sync_file(descriptor: int) -> None:
+    """Put what was written to a file on the disk; on macOS `fsync` alone leaves it in the drive's own cache."""
+    if FULL_SYNC is not None:
+        with suppress(OSError):  # some file systems of a network know no such thing
+            fcntl.fcntl(descriptor, FULL_SYNC)
+            return
+    os.fsync(descriptor)
+
+
 def sync_folder(folder: Path) -> None:
-    """Put the names in a folder on the disk; Windows does it by itself and opens no folders."""
-    if sys.platform == "win32":
-        return
+    """Put the names in a folder on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync_file(descriptor)
     finally:
         os.close(descriptor)
 
 
 def end_with_reader() -> None:
     """End without a word, as other commands do, when who reads our output has enough (`| head`)."""
-    if hasattr(signal, "SIGPIPE"):  # not on Windows
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)

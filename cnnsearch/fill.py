@@ -9,7 +9,7 @@ from cnnsearch.text import Plain
 
 Suggest = Callable[[Hole | Real], float]  # a hole's index (an int), or a value
 CanFit = Callable[[Node], bool]
-Decides = Callable[[Hole], bool]  # whether options of this hole can differ in what `can_fit` says of them
+Ahead = Callable[[Hole], CanFit | None]  # who says what may become of a hole's options; None: it does not matter
 
 
 class Filled(NamedTuple):
@@ -22,23 +22,22 @@ class Filled(NamedTuple):
     """What stands in the data, for the active holes only: a scalar, or the option in short."""
 
 
-def fill(tree: Node, suggest: Suggest, can_fit: CanFit, decides: Decides = lambda _: True) -> Filled:
+def fill(tree: Node, suggest: Suggest, ahead: Ahead = lambda _: None) -> Filled:
     """Ask for every hole, then fill the active ones so that the rest can still fit.
 
     Index i of n options becomes the one at i * m // n of the m that fit, so that order is kept and the distribution
-    under a name never changes. Raises InvalidSpecError where no option fits, which `can_fit(tree)` had excluded.
+    under a name never changes. Raises InvalidSpecError where no option fits.
     """
     asked = {hole.name: suggest(hole) for hole in holes_of(tree)}
     built: dict[str, Plain] = {}
-    filled = _fill(tree, lambda node: node, _Way(asked, built, can_fit, decides))
+    filled = _fill(tree, lambda node: node, _Way(asked, built, ahead))
     return Filled(to_plain(filled), asked, built)
 
 
 class _Way(NamedTuple):
     asked: Mapping[str, float]
     built: dict[str, Plain]
-    can_fit: CanFit
-    decides: Decides
+    ahead: Ahead
 
 
 Put = Callable[[Node], Node]  # gives the whole tree with this node in the place that is being filled
@@ -57,8 +56,8 @@ def _fill(node: Node, put: Put, way: _Way) -> Node:
 
 def _choose(hole: Hole, put: Put, way: _Way) -> Node:
     fitting = hole.options
-    if way.decides(hole):
-        fitting = tuple(option for option in hole.options if way.can_fit(put(option)))
+    if can_fit := way.ahead(hole):
+        fitting = tuple(option for option in hole.options if can_fit(put(option)))
     if not fitting:
         law = f"none of its {len(hole.options)} options can fit"
         raise InvalidSpecError((Fault(hole.name, f"{law}; allow a smaller window or less pooling"),))

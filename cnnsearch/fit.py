@@ -17,6 +17,7 @@ from cnnsearch.network import MOST_BLOCKS, Input, read_block, through
 from cnnsearch.shapes import MisfitError, Shape
 
 MOST_FILLINGS = 20_000  # of one block; about a second where none of them fits
+MOST_REMEMBERED = 50_000  # parts of partly filled networks: some 20 MB
 _NEVER_DECIDES = frozenset({"bias", "eps", "momentum", "affine", "track_running_stats"})
 
 
@@ -28,15 +29,15 @@ class LookAhead:
         if not _needs_channels(tree):
             self._skips |= {"out_channels"}
         self._inputs: dict[Node, list[Shape]] = {}
-        self._fits_from: dict[tuple[tuple[Node, ...], Shape, int], bool] = {}
-        self._out: dict[tuple[Node, Shape], Shape | MisfitError] = {}
-        self._bare: dict[Node, Node] = {}
+        self._forget()
         self._decides: dict[str, bool] = {}
         self._furthest = (-1, MisfitError("", "there are no blocks"))
 
     def can_fit(self, tree: Node) -> bool:
         """Say whether some filling of the open holes makes every map at least 1x1."""
         assert isinstance(tree, Map), tree
+        if len(self._fits_from) + len(self._out) + len(self._bare) > MOST_REMEMBERED:
+            self._forget()
         parts = dict(tree.items)
         return any(
             self._fits(row.items, self.reduced(start), 0)
@@ -71,11 +72,14 @@ class LookAhead:
             if len(row.items) > MOST_BLOCKS:
                 law = f"{len(row.items):,} blocks and repeats are more than {MOST_BLOCKS}"
                 raise InvalidSpecError((Fault("blocks", f"{law}; leave some out"),))
-            for block in blocks_of(row):
-                _refuse_endless(count_fillings(self._bared(block)), "blocks")
+            for number, item in enumerate(row.items):
+                where = f"blocks[{number}]" if isinstance(parts["blocks"], Row) else "blocks"
+                for block in blocks_of(Row((item,))):
+                    _refuse_endless(count_fillings(self._bared(block)), where)
         if not self.can_fit(tree):
             number, error = self._furthest
-            law = f"no filling of the holes fits; the one that gets furthest fails at blocks[{number}]{error.field}"
+            where = f" at {error.field[1:]} of block {number + 1} of those it builds" if error.field else ""
+            law = f"no filling of the holes fits; the one that gets furthest fails{where}"
             raise InvalidSpecError((Fault("blocks", f"{law}: {error.message}"),))
 
     def reduced(self, shape: Shape) -> Shape:
@@ -130,6 +134,11 @@ class LookAhead:
         if node not in self._bare:
             self._bare[node] = bare(node, self._skips)
         return self._bare[node]
+
+    def _forget(self) -> None:
+        self._fits_from: dict[tuple[tuple[Node, ...], Shape, int], bool] = {}
+        self._out: dict[tuple[Node, Shape], Shape | MisfitError] = {}
+        self._bare: dict[Node, Node] = {}
 
 
 def as_block(filled: Node) -> Block:

@@ -5,10 +5,10 @@ dies, however it dies: no stale locks, no clock, no heartbeat. The file stays wh
 would let two owners in, each with a file of its own). On network file systems the lock is as good as their `flock` is.
 """
 
+import fcntl
 import json
 import os
 import socket
-import sys
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
@@ -21,7 +21,6 @@ from cnnsearch.files import open_own
 
 NAME = "lock"
 PATIENCE = 0.5  # seconds: `is_owned` of a reader holds the lock for microseconds; that refuses no owner
-SAID_AT = 64  # Windows locks bytes against reading too: the first is locked, the owner's name stands behind it
 
 
 class Owner(NamedTuple):
@@ -96,14 +95,7 @@ def _lock_patiently(descriptor: int) -> bool:
 
 def _lock(descriptor: int, *, shared: bool = False) -> bool:
     with suppress(BlockingIOError, PermissionError):
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         return True
     return False
 
@@ -111,11 +103,10 @@ def _lock(descriptor: int, *, shared: bool = False) -> bool:
 def _say(descriptor: int, owner: Owner) -> None:
     os.ftruncate(descriptor, 0)
     os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, b" " * SAID_AT + json.dumps(owner._asdict()).encode() + b"\n")
+    os.write(descriptor, json.dumps(owner._asdict()).encode() + b"\n")
 
 
 def _said(folder: Path) -> str:
     with suppress(OSError, ValueError, TypeError), (folder / NAME).open("rb") as file:
-        file.seek(SAID_AT)
         return str(Owner(**json.loads(file.read())))
     return "another process"

@@ -1,12 +1,14 @@
 """Is every option of every hole valid by itself?
 
 Each option is put into otherwise complete data and checked by the word that will read it; only faults at or below the
-option count. Laws between fields are the look ahead's business: an option may break one here and keep it elsewhere.
+option count. Laws between fields are the look ahead's business: an option may break one here and keep it elsewhere. So
+is the length of a list in which something is repeated an open number of times.
 """
 
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NamedTuple
 
 from cnnsearch.errors import Fault, InvalidSpecError, faults_of, join, place
 from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, Site, sites
@@ -30,23 +32,25 @@ def check(tree: Node, validate: Validate, where: str = "") -> None:
 
 
 def _fixed_faults(tree: Node, validate: Validate) -> Iterator[Fault]:
-    data, places = pick(tree, {})
+    data, places, open_lists = pick(tree, {})
     for fault in faults_of(partial(validate, data)):
-        if fault.scope == "field" and not any(_within(fault.place, where) for where in places.values()):
+        within_hole = any(_within(fault.place, where) for where in places.values())
+        if fault.scope == "field" and not within_hole and fault.place not in open_lists:
             yield fault
 
 
 def _option_faults(tree: Node, site: Site, validate: Validate) -> Iterator[Fault]:
     hole = site.hole
     for index in _worth_checking(hole):
-        data, places = pick(tree, {**site.needs, hole.name: index})
+        data, places, open_lists = pick(tree, {**site.needs, hole.name: index})
         where = places.get(hole.name)
         if where is None:  # how often a block is repeated: checked when it was read
             return
         concrete = isinstance(hole, Hole) and not list(sites(hole.options[index]))
         for fault in faults_of(partial(validate, data)):
             counts = fault.scope == "field" or (fault.scope == "word" and concrete and fault.place != where)
-            if counts and _within(fault.place, where) and not _in_inner_hole(fault.place, where, places):
+            elsewhere = _in_inner_hole(fault.place, where, places) or fault.place in open_lists
+            if counts and _within(fault.place, where) and not elsewhere:
                 yield fault._replace(place=_option_place(hole, index) + fault.place[len(where) :])
 
 
@@ -72,26 +76,38 @@ def _in_inner_hole(where: str, outer: str, places: dict[str, str]) -> bool:
     return any(inner != outer and _within(inner, outer) and _within(where, inner) for inner in places.values())
 
 
-def pick(tree: Node, chosen: dict[str, int]) -> tuple[Plain, dict[str, str]]:
-    """Fill every hole with its chosen option, else its first; give the data and where each hole lies in it."""
-    places: dict[str, str] = {}
-    return _pick(tree, chosen, "", places), places
+class Picked(NamedTuple):
+    """Data in which every hole is filled."""
+
+    data: Plain
+    places: dict[str, str]
+    """Where each hole lies in it."""
+    open_lists: set[str]
+    """Where the lists lie in which something is repeated an open number of times."""
 
 
-def _pick(node: Node, chosen: dict[str, int], where: str, places: dict[str, str]) -> Plain:
+def pick(tree: Node, chosen: dict[str, int]) -> Picked:
+    """Fill every hole with its chosen option, else its first."""
+    picked = Picked(None, {}, set())
+    return picked._replace(data=_pick(tree, chosen, "", picked))
+
+
+def _pick(node: Node, chosen: dict[str, int], where: str, picked: Picked) -> Plain:
     if isinstance(node, Hole | Real):
-        places[node.name] = where
+        picked.places[node.name] = where
         index = chosen.get(node.name, 0)
         return (
             (node.low, node.high)[index]
             if isinstance(node, Real)
-            else _pick(node.options[index], chosen, where, places)
+            else _pick(node.options[index], chosen, where, picked)
         )
     if isinstance(node, Map):
-        return {key: _pick(child, chosen, place(where, key), places) for key, child in node.items}
+        return {key: _pick(child, chosen, place(where, key), picked) for key, child in node.items}
     if isinstance(node, Row):
         items = _spliced(node.items, chosen)
-        return [_pick(item, chosen, f"{where}[{number}]", places) for number, item in enumerate(items)]
+        if any(isinstance(item, Repeat) and not isinstance(item.count, Leaf) for item in node.items):
+            picked.open_lists.add(where)
+        return [_pick(item, chosen, f"{where}[{number}]", picked) for number, item in enumerate(items)]
     assert isinstance(node, Leaf), node
     return node.value
 
@@ -100,8 +116,7 @@ def _spliced(items: tuple[Node, ...], chosen: dict[str, int]) -> list[Node]:
     flat: list[Node] = []
     for item in items:
         if isinstance(item, Repeat):
-            count, _ = pick(item.count, chosen)
-            flat += _spliced(item.items[:count], chosen)
+            flat += _spliced(item.items[: pick(item.count, chosen).data], chosen)
         else:
             flat.append(item)
     return flat

@@ -13,6 +13,7 @@ from cnnsearch.text import Plain
 
 MOST_OPTIONS = 4_096
 MOST_REPEATS = 64
+MOST_NESTED = 2  # repeats within each other; the look ahead takes a step down for each of every block
 MOST_NODES = 100_000  # of a tree: about 0.2 s
 MOST_NUMBER = 10**15  # in a range; up to here floats hold every integer
 HOLE_KEYS = frozenset({"choice", "int", "float", "log", "step"})
@@ -105,6 +106,9 @@ class _Reader:
         mapping = cast("dict[str, Plain]", data)
         if set(mapping) != {"repeat", "block"}:
             _refuse(name, "a repeat has the keys `repeat` (how often) and `block` (what), and no other")
+        if (depth := name.count(".block[") + 1) > MOST_NESTED:
+            law = f"this repeat stands {depth} deep in others, and may {MOST_NESTED}"
+            _refuse(name, f"{law}; multiply how often by hand, or write the blocks out")
         told = len(self.faults)
         count = self.read(mapping["repeat"], f"{name}.repeat")
         if len(self.faults) > told:

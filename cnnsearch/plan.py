@@ -93,7 +93,10 @@ class Plan(Word):
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:  # noqa: ANN401 (the border)
-        """Check plain data; raise InvalidSpecError with every place found."""
+        """Check plain data.
+
+        Raises InvalidSpecError with every place found, DataError for images of one's own that cannot be used.
+        """
         try:
             return super().model_validate(obj, **options)
         except InvalidSpecError as error:
@@ -222,13 +225,13 @@ class Plan(Word):
     def draw(self, suggest: Suggest) -> Candidate:
         """Ask for every hole of space and recipe and make a candidate that fits."""
         drawn = self.searched.draw(suggest)
-        recipe = fill(self.recipe_tree, suggest, lambda _: True)
+        recipe = fill(self.recipe_tree, suggest)
         asked, built = {**drawn.asked, **recipe.asked}, {**drawn.built, **recipe.built}
         return Candidate(drawn.network, Recipe.model_validate(recipe.data), asked, built)
 
     def start_with(self, network: Network) -> Candidate:
         """Give a start network the middle of every hole of the recipe."""
-        recipe = fill(self.recipe_tree, _middle, lambda _: True)
+        recipe = fill(self.recipe_tree, _middle)
         return Candidate(network, Recipe.model_validate(recipe.data), {}, recipe.built)
 
     def stored(self) -> dict[str, Plain]:
@@ -269,5 +272,6 @@ def _without_password(storage: str | None) -> str | None:
     try:
         url = make_url(storage)
     except (ArgumentError, ValueError):  # what was given is not repeated: it may hold a password
-        raise InvalidSpecError((Fault("storage", "not a URL such as sqlite:////folder/studies.db"),)) from None
+        law = "not a URL such as sqlite:////folder/studies.db or postgresql://user@host:5432/studies"
+        raise InvalidSpecError((Fault("storage", law),)) from None
     return url.set(query={}).render_as_string(hide_password=True)  # a query may hold a password too

@@ -10,7 +10,10 @@ from cnnsearch.text import Plain, read_file
 
 
 def read_plan(path: str | Path) -> Plan:
-    """Read a plan file (.yaml or .json); raise InvalidSpecError with every place found."""
+    """Read a plan file (.yaml or .json).
+
+    Raises InvalidSpecError with every place found, DataError for images of one's own that cannot be used.
+    """
     return Plan.model_validate(read_plain_plan(Path(path)))
 
 

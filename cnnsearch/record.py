@@ -21,7 +21,7 @@ from pathlib import Path
 
 from cnnsearch.errors import FULL, RunError
 from cnnsearch.events import Asked, Epoch, Event, Started, to_line
-from cnnsearch.files import make_folder, no_room, open_own, refuse_links, sync_folder
+from cnnsearch.files import make_folder, no_room, open_own, refuse_links, sync_file, sync_folder
 from cnnsearch.lock import owned
 from cnnsearch.signals import held
 
@@ -73,7 +73,7 @@ class Log:
         self._bytes = sound(path.read_bytes())
         self._unsynced = 0
         os.ftruncate(self._descriptor, self._bytes)
-        os.fsync(self._descriptor)
+        sync_file(self._descriptor)
         sync_folder(path.parent)
 
     def append(self, line: bytes) -> None:
@@ -94,7 +94,7 @@ class Log:
         if not self._unsynced:
             return
         try:
-            os.fsync(self._descriptor)
+            sync_file(self._descriptor)
         except OSError as error:
             raise self._refusal(self._unsynced, error) from error
         self._unsynced = 0

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from cnnsearch.afford import CostAhead
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.fill import Filled, Suggest, fill
+from cnnsearch.fill import CanFit, Filled, Suggest, fill
 from cnnsearch.fit import LookAhead
 from cnnsearch.holes import Hole, Map, Node, Real, holes_of, narrowed, sites
 from cnnsearch.network import MOST, Network
@@ -18,7 +18,7 @@ from cnnsearch.options import check
 from cnnsearch.parse import read
 from cnnsearch.text import Plain
 
-_REPETITION = re.compile(r"(\.block)\[\d+\]")
+REPETITION = re.compile(r"(\.block)\[\d+\]")
 
 
 class Drawn(NamedTuple):
@@ -70,7 +70,7 @@ class Space:
         for hole, needs in sites(self.tree):
             if isinstance(hole, Hole) and not hole.is_range and self.ahead.decides(hole):
                 for index in range(len(hole.options)):
-                    place = _REPETITION.sub(r"\1[*]", f"{hole.name}.choice[{index}]")
+                    place = REPETITION.sub(r"\1[*]", f"{hole.name}.choice[{index}]")
                     if not fits.get(place):
                         fits[place] = self.ahead.can_fit(narrowed(self.tree, {**needs, hole.name: index}))
         return tuple(place for place, fit in fits.items() if not fit)
@@ -85,9 +85,15 @@ class Space:
 
     def _fill(self, answers: Mapping[str, float]) -> Filled:
         if self.costs.is_known:
-            with suppress(InvalidSpecError):  # a hole too wide to look ahead at left too little for the others
-                return fill(self.tree, lambda hole: answers[hole.name], self.costs.can_fit, self.costs.decides)
-        return fill(self.tree, lambda hole: answers[hole.name], self.ahead.can_fit, self.ahead.decides)
+            with suppress(InvalidSpecError):  # a hole too wide to price each option left too little for the others
+                return fill(self.tree, lambda hole: answers[hole.name], self._by_costs)
+        return fill(self.tree, lambda hole: answers[hole.name], self._by_sizes)
+
+    def _by_costs(self, hole: Hole) -> CanFit | None:
+        return self.costs.can_fit if self.costs.decides(hole) else self._by_sizes(hole)
+
+    def _by_sizes(self, hole: Hole) -> CanFit | None:
+        return self.ahead.can_fit if self.ahead.decides(hole) else None
 
     def least(self, cost: str) -> int:
         """Give the least that any network has of a cost; 0 where that takes too long to find out."""
@@ -97,7 +103,7 @@ class Space:
     def draw_blindly(self, suggest: Suggest) -> Network | None:
         """Draw as one would without looking ahead; None where it does not fit."""
         try:
-            return Network.model_validate(fill(self.tree, suggest, lambda _: True, lambda _: False).data)
+            return Network.model_validate(fill(self.tree, suggest).data)
         except InvalidSpecError:
             return None
 

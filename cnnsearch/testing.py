@@ -61,20 +61,26 @@ def _integers(schema: dict[str, Any], _: dict[str, Any], most: int) -> st.Search
 
 def _numbers(schema: dict[str, Any], _: dict[str, Any], most: int) -> st.SearchStrategy[Plain]:
     low, high = (schema.get(f"{end}imum", schema.get(f"exclusive{end.title()}imum")) for end in ("min", "max"))
+    low = 0 if low is None else low
     return st.floats(
-        0 if low is None else low, most if high is None else high,
+        low, max(low + 1, most) if high is None else high,
         exclude_min="exclusiveMinimum" in schema, exclude_max="exclusiveMaximum" in schema, width=32,
     )  # fmt: skip
 
 
 def _arrays(schema: dict[str, Any], known: dict[str, Any], most: int) -> st.SearchStrategy[Plain]:
     low = schema.get("minItems", 0)
+    if "prefixItems" in schema:
+        return st.tuples(*(_values(each, known, most) for each in schema["prefixItems"])).map(list)
     return st.lists(_values(schema["items"], known, most), min_size=low, max_size=schema.get("maxItems", low + 2))
 
 
 def _objects(schema: dict[str, Any], known: dict[str, Any], most: int) -> st.SearchStrategy[Plain]:
+    if "properties" not in schema:
+        values = _values(schema["additionalProperties"], known, most)
+        return st.dictionaries(st.text(max_size=most), values, max_size=2)
     fields = {name: _values(field, known, most) for name, field in schema["properties"].items()}
-    must = {*schema.get("required", ()), *fields} & {*schema.get("required", ()), "kind"}
+    must = {*schema.get("required", ()), *({"kind"} & fields.keys())}
     return st.fixed_dictionaries(
         {name: fields[name] for name in must},
         optional={name: field for name, field in fields.items() if name not in must},

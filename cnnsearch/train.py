@@ -137,10 +137,11 @@ def train(
 ) -> Iterator[Epoch]:
     """Train a module on the device of its data, and yield after each epoch; raise Diverged on a non-finite loss.
 
-    After the last epoch the module holds that epoch's weights. The same seed on the same machine gives the same
-    weights again; initial weights are the caller's: call `torch.manual_seed(seed)` before building the module.
+    After the last epoch the module holds that epoch's weights. The same seed on the same CPU gives the same weights
+    again, to the bit; a GPU does not promise it, since backward through pools adds up in any order there. Initial
+    weights are the caller's: call `torch.manual_seed(seed)` before building the module.
     `keep` is shown where the training stands before each epoch but the last is yielded; with such a snapshot as `since`
-    its epochs are yielded again, and what follows is the same to the bit.
+    its epochs are yielded again, and what follows is the same (on a CPU to the bit).
     """
     images_NCHW, labels_N = data.train
     device = images_NCHW.device

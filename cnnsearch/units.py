@@ -22,10 +22,10 @@ def times(count: int) -> str:
 def counted(number: int, one: str, many: str) -> str:
     """Put a number before its noun.
 
-    >>> counted(1, "block", "blocks"), counted(3, "block", "blocks")
-    ('1 block', '3 blocks')
+    >>> counted(1, "block", "blocks"), counted(3_000, "block", "blocks")
+    ('1 block', '3,000 blocks')
     """
-    return f"{number} {one if number == 1 else many}"
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def duration(seconds: float) -> str:

@@ -62,13 +62,13 @@ def released_versions(count: int) -> str:
     return counted(count, "test_damage.py", "of_version")
 
 
-@goal("S1", "the secrets of a storage's address stand in no output", 12)
+@goal("S1", "the secrets of a storage's address stand in no output", 11)
 def secrets(count: int) -> str:
     """What is said, raised and written."""
     return counted(count, "test_secrets.py")
 
 
-@goal("S4", "files from somebody else run no code and lead to no other file", 20)
+@goal("S4", "files from somebody else run no code and lead to no other file", 18)
 def foreign_files(count: int) -> str:
     """Pickles, imports, links and pipes in a run's folder."""
     return counted(count, "test_damage.py", "link or pipe or pickle or imports")

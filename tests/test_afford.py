@@ -20,7 +20,7 @@ from cnnsearch.network import Network
 from cnnsearch.parse import read
 from cnnsearch.plan import Plan
 from cnnsearch.shapes import Shape
-from cnnsearch.space import Space
+from cnnsearch.space import Space, uniformly
 from cnnsearch.text import Plain as Data
 
 MOST = 250  # fillings that are tried one by one
@@ -186,3 +186,10 @@ def test_a_residual_block_that_comes_later_may_make_more_channels_cheaper() -> N
     wide = Network.model_validate({**data, "blocks": [{"conv": {"out_channels": 32, "kernel_size": 1}}, later]})
     space = Space(data, {"parameters": wide.cost.parameters})
     assert space.least("parameters") == wide.cost.parameters
+
+
+def test_a_hole_too_wide_to_price_is_masked_by_sizes() -> None:
+    wide = {"conv": {"out_channels": 4, "kernel_size": {"int": [1, 100]}}}
+    data = {"input": {"channels": 1, "height": 8, "width": 8}, "classes": 2, "blocks": [wide]}
+    drawn = [Space(data, {"parameters": 10**6}).draw(uniformly(Random(seed))).network for seed in range(50)]
+    assert max(network.blocks[0].conv.kernel_size[0] for network in drawn) <= 8

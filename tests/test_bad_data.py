@@ -112,6 +112,11 @@ def both_names_of_validation(folder: Path) -> None:
     fill(folder / "validation", 1, first=40)
 
 
+def picture_beside_train(folder: Path) -> None:
+    moved_into("train", folder)
+    put(folder / "loose.png", OK)
+
+
 def beside_train(folder: Path) -> None:
     moved_into("train", folder)
     put(folder / "extra/a.png", OK)
@@ -266,6 +271,10 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "test and no train": (
         partial(moved_into, "test"),
         ": it has test/ and no train/; name the training images' folder train/",
+    ),
+    "a picture beside train": (
+        picture_beside_train,
+        "/loose.png: this picture belongs to no class; put it into a class folder",
     ),
     "a folder beside train": (
         beside_train,

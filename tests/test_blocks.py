@@ -1,11 +1,12 @@
 """The laws of every registered kind, and whether the kit that states them notices a broken one."""
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from amount import examples
 from hypothesis import given
+from pydantic import BeforeValidator, Field
 
 from cnnsearch.blocks import KINDS, Block
 from cnnsearch.flow import Flow, Step
@@ -13,6 +14,7 @@ from cnnsearch.layers import Conv, Layer, MaxPool, ReLU
 from cnnsearch.network import Network
 from cnnsearch.shapes import Shape
 from cnnsearch.testing import LAWS, blocks, check_kind, networks, promise_or_refusal_is_torchs, shapes
+from cnnsearch.word import as_tuple
 
 EVERY_KIND = pytest.mark.parametrize("kind", list(KINDS.values()), ids=list(KINDS))
 
@@ -79,6 +81,20 @@ class OfLayer(Block):
     def flow(self, shape: Shape) -> Flow:
         _ = shape
         return (Step("layer", self.layer),)
+
+
+class Odd(Halves):
+    """Has fields of the rarer types."""
+
+    kind: Literal["odd"] = "odd"  # type: ignore[assignment]
+    pair: Annotated[tuple[int, bool], BeforeValidator(as_tuple)] = (1, True)
+    counts: dict[str, int] = {}  # noqa: RUF012 (of a frozen word)
+    above: Annotated[float, Field(gt=6.5)] = 7.0
+
+
+def test_the_kit_makes_fields_of_rarer_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "odd", Odd)
+    check_kind(Odd, examples=5)
 
 
 def test_the_kit_passes_a_kind_that_keeps_the_laws(monkeypatch: pytest.MonkeyPatch) -> None:

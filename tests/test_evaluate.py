@@ -466,12 +466,15 @@ def with_better_trials(study: Path, better: Callable[[Trial], float]) -> Run:
 def test_the_winners_folder_is_that_of_whom_the_record_names_now(study: Path) -> None:
     before = decided(history.read(study))
     assert before
+    draft = study / "winner/.weights.safetensors.0badf00d.tmp"  # as a kill leaves it
+    draft.touch()
     others = {row.trial.number for row in before.rows[1:] if row.trial}
     only_others = with_better_trials(study, lambda trial: 1.0 if trial.number in others else 0.0)
     plan = {**only_others.plan, "finals": {**FINALS, "candidates": 1}}
     renew(only_others._replace(plan=plan))
     now = json.loads((study / "summary.json").read_text())["winner"]
     assert now["trial"] in others
+    assert not draft.exists()
     assert cnnsearch.load(study).network == history.read(study).trials[now["trial"]].network
     weights = (study / "winner/weights.safetensors").read_bytes()
     shutil.rmtree(study / "finals")  # to save room: what is in winner/ is still the winner's
@@ -485,7 +488,8 @@ def test_the_winners_folder_is_that_of_whom_the_record_names_now(study: Path) ->
 
 
 def test_two_that_would_be_trained_alike_are_one_candidate(tmp_path: Path) -> None:
-    fields = {"space": SIX_NETWORKS["space"], "recipe": {"epochs": {"choice": [1, 2, 3]}}, "finals": FINALS}
+    recipe = {"epochs": {"choice": [1, 2, 3]}, "learning_rate": 0.01}
+    fields = {**SIX_NETWORKS, "recipe": recipe, "finals": FINALS}
     run, _ = search(plan(tmp_path, fields, budget={"trials": 12}, pruner={"kind": "none"}, finals=None))
     finals = Finals.model_validate({**FINALS, "candidates": 50})
     entering = run.entering(finals)
@@ -576,6 +580,13 @@ def test_the_finals_of_a_study_without_them_are_held_later(study: Path) -> None:
     assert "<h2>The finals</h2>" in (study / "report.html").read_text()
 
 
+def test_a_run_in_a_folder_of_another_name_is_evaluated(study: Path) -> None:
+    moved = study.rename(study.parent / "my run")
+    done = evaluated(study.parent, "my run", "--seeds", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert history.plan_of(moved)["name"] == "x"
+
+
 def test_a_run_is_found_from_within_its_folder(study: Path) -> None:
     done = python(["-m", "cnnsearch.evaluate", "."], study)
     assert (done.returncode, done.stderr) == (0, "")
@@ -588,6 +599,16 @@ def test_random_search_that_is_not_over_is_refused(study: Path) -> None:
     assert str(caught.value) == (
         f"{study.parent / 'x-random'}: {law}; the command of the study itself, with this baseline, makes it"
     )
+
+
+def test_random_search_that_ended_in_bugs_is_refused_with_its_log(study: Path) -> None:
+    twin = random_twin(Plan.model_validate({**history.plan_of(study), "runs": str(study.parent)}), trials=9)
+    five = [fail("bug", "KeyError: 'channels'")] * 5
+    assert search(twin, in_turn(*five))[0].state == "failed"
+    with pytest.raises(RunError) as caught:
+        evaluate(study, finals={"baselines": ["random-search"]}, quiet=True)
+    law = "random search is to take part in the finals, but its study ended in bugs of the program"
+    assert str(caught.value) == f"{twin.folder}: {law}; see {twin.folder / 'log'}, or leave this baseline out"
 
 
 def test_a_run_without_a_complete_trial_has_no_finals(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 """The look ahead against brute force: an option is masked exactly when nothing behind it can fit."""
 
+import random
+
 import pytest
 from amount import examples
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import small_spaces
 
+from cnnsearch import fit
 from cnnsearch.blocks import KINDS, Block, Plain, register
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.fit import LookAhead, lists_of
@@ -15,7 +18,7 @@ from cnnsearch.layers import Conv, MaxPool
 from cnnsearch.network import Network
 from cnnsearch.parse import read
 from cnnsearch.shapes import MisfitError, Shape
-from cnnsearch.space import Space
+from cnnsearch.space import Space, uniformly
 from cnnsearch.text import Plain as Data
 
 MOST = 250  # fillings that are tried one by one
@@ -68,8 +71,8 @@ def refusal(data: Data) -> str:
 def test_a_space_in_which_nothing_fits_is_refused_where_it_gets_furthest() -> None:
     last = {**POOL, "maxpool": {"kernel_size": {"choice": [2, 3]}}}
     assert refusal(written({"repeat": 3, "block": POOL}, last)) == (
-        "blocks: no filling of the holes fits; the one that gets furthest fails at blocks[3].maxpool.kernel_size:"
-        " window 2 is wider than its 1x1 input (floor((1 + 2*0 - 1*(2-1) - 1)/2) + 1 = 0);"
+        "blocks: no filling of the holes fits; the one that gets furthest fails at maxpool.kernel_size of block 4 of"
+        " those it builds: window 2 is wider than its 1x1 input (floor((1 + 2*0 - 1*(2-1) - 1)/2) + 1 = 0);"
         " drop this pool or pool less before it"
     )
 
@@ -77,15 +80,16 @@ def test_a_space_in_which_nothing_fits_is_refused_where_it_gets_furthest() -> No
 def test_laws_between_fields_that_no_filling_keeps_are_told_at_their_place() -> None:
     conv = {"out_channels": 4, "kernel_size": 3, "padding": "same", "stride": {"choice": [2, 3]}}
     assert refusal(written({"conv": conv})).startswith(
-        "blocks: no filling of the holes fits; the one that gets furthest fails at blocks[0].conv.padding: 'same' keeps"
+        "blocks: no filling of the holes fits; the one that gets furthest fails at conv.padding of block 1 of those it"
+        " builds: 'same' keeps"
     )
 
 
 def test_more_fillings_of_a_block_than_can_be_searched_are_refused() -> None:
     many = {"int": [1, 200]}
     block = {"conv": {"out_channels": 4, "kernel_size": [many, many]}, "maxpool": {"kernel_size": 1, "stride": many}}
-    assert refusal(written(block)) == (
-        "blocks: 8,000,000 fillings decide over the size of one map, more than the 20,000 that can be searched;"
+    assert refusal(written(POOL, {"repeat": 2, "block": block})) == (
+        "blocks[1]: 8,000,000 fillings decide over the size of one map, more than the 20,000 that can be searched;"
         " leave fewer fields open"
     )
     image = {"channels": 1, "height": {"int": [1, 2000]}, "width": {"int": [1, 2000]}}
@@ -108,12 +112,58 @@ def test_a_list_that_may_become_too_long_is_cut_and_one_that_must_is_refused() -
     drawn = space.draw(lambda hole: len(hole.options) - 1)  # type: ignore[union-attr]
     assert len(drawn.network.blocks) <= 64
     too_long = refusal(written({"repeat": {"choice": [1, 40]}, "block": block}, *[block] * 64))
-    assert too_long.startswith("blocks: must have from 1 to 64 items, not 65")
+    assert too_long == "blocks: 65 blocks and repeats are more than 64; leave some out"
     assert refusal({**written(), "blocks": {"choice": [[block], [block] * 65]}}) == (
         "blocks.choice[1]: must have from 1 to 64 items, not 65"
     )
     assert refusal(written(block, *[{"repeat": 0, "block": block}] * 64)) == (
         "blocks: 65 blocks and repeats are more than 64; leave some out"
+    )
+
+
+@pytest.mark.parametrize("counts", [[{"choice": [40, 1]}] * 2, [{"int": [40, 41]}, {"choice": [41, 2]}]], ids=str)
+def test_the_order_of_options_decides_over_no_list(counts: list[Data]) -> None:
+    block = {"conv": {"out_channels": 4, "kernel_size": 1}}
+    space = Space(written(*({"repeat": count, "block": block} for count in counts)))
+    lengths = {len(space.draw(uniformly(random.Random(seed))).network.blocks) for seed in range(20)}
+    assert max(lengths) <= 64
+    assert refusal(written(*[{"repeat": {"choice": [40, 41]}, "block": block}] * 2)) == (
+        "blocks: no filling of the holes fits; the one that gets furthest fails: more than 64 blocks; repeat less"
+    )
+
+
+@pytest.mark.parametrize("count", [{"int": [0, 2]}, {"choice": [2, 0]}], ids=str)
+def test_each_of_two_repeats_may_be_empty_and_not_both(count: Data) -> None:
+    space = Space(written(*[{"repeat": count, "block": POOL}] * 2))
+    lengths = {len(space.draw(uniformly(random.Random(seed))).network.blocks) for seed in range(40)}
+    assert 0 < min(lengths) <= 2
+    assert refusal(written(*[{"repeat": {"choice": [0]}, "block": POOL}] * 2)) == (
+        "blocks: no filling of the holes fits; the one that gets furthest fails: there are no blocks"
+    )
+
+
+def test_what_is_remembered_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = {"conv": {"out_channels": 4, "kernel_size": {"int": [1, 7]}, "stride": {"int": [1, 3]}}}
+    free, bounded = Space(written(*[block] * 4)), Space(written(*[block] * 4))
+    before = [free.draw(uniformly(random.Random(seed))).built for seed in range(30)]
+    assert _remembered(free) > 300
+    monkeypatch.setattr(fit, "MOST_REMEMBERED", 50)
+    assert [bounded.draw(uniformly(random.Random(seed))).built for seed in range(30)] == before
+    assert _remembered(bounded) < 300
+
+
+def _remembered(space: Space) -> int:
+    return sum(len(vars(space.ahead)[name]) for name in ("_fits_from", "_out", "_bare"))
+
+
+def test_repeats_may_stand_in_repeats_but_not_without_end() -> None:
+    block = {"conv": {"out_channels": 4, "kernel_size": 3, "padding": "same"}}
+    twice = {"repeat": {"int": [1, 1]}, "block": {"repeat": {"int": [1, 2]}, "block": block}}
+    space = Space(written(*[twice] * 64), {"parameters": 10**6, "macs": 10**9})
+    assert len(space.draw(lambda _: 0).network.blocks) == 64
+    assert refusal(written({"repeat": 1, "block": twice})) == (
+        "blocks[0].block[0].block[0]: this repeat stands 3 deep in others, and may 2;"
+        " multiply how often by hand, or write the blocks out"
     )
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.fill import fill
-from cnnsearch.holes import Hole, Node, Real, count_fillings, fillings, in_short, sites, to_plain
+from cnnsearch.holes import Hole, Real, count_fillings, fillings, in_short, sites, to_plain
 from cnnsearch.parse import read
 from cnnsearch.text import Plain
 
@@ -44,10 +44,6 @@ def first(_: object) -> int:
     return 0
 
 
-def anything(_: Node) -> bool:
-    return True
-
-
 @examples(200)
 @given(trees)
 def test_every_filling_has_its_share_and_they_add_up_to_one(data: Plain) -> None:
@@ -66,7 +62,7 @@ def test_every_hole_is_asked_whatever_is_built_and_only_active_ones_are_built(da
     assume(count_fillings(tree) <= 1000)
     names = [site.hole.name for site in sites(tree)]
     suggest = lambda hole: hole.low if isinstance(hole, Real) else chance.randrange(len(hole.options))  # noqa: E731
-    filled = fill(tree, suggest, anything)  # type: ignore[arg-type]
+    filled = fill(tree, suggest)  # type: ignore[arg-type]
     assert list(filled.asked) == names == list(dict.fromkeys(names))
     assert set(filled.built) <= set(names)
     assert repr(filled.data) in {repr(to_plain(found)) for found, _ in fillings(tree)}
@@ -77,7 +73,7 @@ def test_every_hole_is_asked_whatever_is_built_and_only_active_ones_are_built(da
 def test_data_without_holes_is_its_own_only_filling(data: Plain) -> None:
     for filled, _ in islice(fillings(read(data)), 100):
         again = read(to_plain(filled))
-        assert (list(fillings(again)), fill(again, first, anything).asked) == ([(again, 1.0)], {})
+        assert (list(fillings(again)), fill(again, first).asked) == ([(again, 1.0)], {})
 
 
 def test_names_are_paths_with_the_options_number() -> None:
@@ -95,7 +91,7 @@ def test_each_repetition_draws_its_own_values_and_repeats_may_be_nested() -> Non
     inner = {"repeat": {"choice": [2, 1]}, "block": {"choice": ["a", "b"]}}
     tree = read([{"repeat": 2, "block": inner}, "end"])
     draws = iter([0, 0, 1, 1, 1, 0])
-    filled = fill(tree, lambda _: next(draws), anything)
+    filled = fill(tree, lambda _: next(draws))
     assert filled.data == ["a", "b", "b", "end"]
     assert filled.built == {
         "[0].block[0].repeat": 2,
@@ -128,14 +124,14 @@ def test_index_i_of_n_becomes_the_option_at_i_times_m_over_n_of_those_that_fit(
     index = data.draw(st.integers(0, count - 1))
     tree = read({"choice": list(range(count))})
     can_fit = lambda node: isinstance(node, Hole) or to_plain(node) in fitting  # noqa: E731
-    filled = fill(tree, lambda _: index, can_fit)
+    filled = fill(tree, lambda _: index, lambda _: can_fit)
     assert filled.data == fitting[index * len(fitting) // count]
     assert filled.asked == {"": index}
 
 
 def test_where_no_option_fits_it_is_said_at_the_hole() -> None:
     with pytest.raises(InvalidSpecError) as caught:
-        fill(read({"a": {"choice": [1, 2]}}), first, lambda _: False)
+        fill(read({"a": {"choice": [1, 2]}}), first, lambda _: lambda _: False)
     assert str(caught.value) == "a: none of its 2 options can fit; allow a smaller window or less pooling"
 
 

@@ -1,6 +1,7 @@
 """Latencies: the figures, the process that measures them, and who stands still meanwhile."""
 
 import sys
+import time
 from pathlib import Path
 from threading import Barrier, Thread
 
@@ -99,7 +100,11 @@ def test_while_a_latency_is_measured_no_worker_runs(tmp_path: Path, monkeypatch:
     with start(tmp_path / "log", slots=2) as executor:
         executor.submit(job(0, rungs=(1,)))
         until(executor, is_a(Epoch))
+        slots = executor._slots  # noqa: SLF001 (what stood still shall not have taken longer)
+        since, began = [slot.since for slot in slots], time.monotonic()
         assert executor.latency(NETWORK) == Latency(1, 1, 1)
+        stood = [slot.since - before for slot, before in zip(slots, since, strict=True)]
+        assert 0 < min(stood) <= max(stood) < time.monotonic() - began
         executor.latency(NETWORK)
         assert len(before) == 2
         assert psutil.STATUS_STOPPED not in before

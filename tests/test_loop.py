@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -527,6 +528,11 @@ def at(*accuracies: float) -> Script:
     return script
 
 
+def cut_off(job: Job) -> Iterator[Event]:
+    raise KeyboardInterrupt
+    yield tell(job, 1, 0.5)
+
+
 FOUR_EPOCHS: Any = {"recipe": {"epochs": 4, "learning_rate": {"float": [0.003, 0.03]}}}
 
 
@@ -544,10 +550,34 @@ def test_what_an_attempt_that_died_told_is_forgotten_when_the_next_tells_less(tm
             yield tell(job, epoch, 0.9)
         yield from die(job)
 
+    def fails_early(job: Job) -> Iterator[Event]:
+        yield tell(job, 1, 0.4)
+        yield from fail("bug", "KeyError: 'channels'")(job)
+
     wanted = plan(tmp_path, **FOUR_EPOCHS, budget={"trials": 2}, pruner={"kind": "median", "rungs": [1], "startup": 1})
-    run, _ = search(wanted, in_turn(at(0.5, 0.6, 0.7, 0.8), dies_late, at(0.4)))
-    assert (states(run)[1], run.trials[1].reason) == ("stopped", "stopped after epoch 1 of 4")
+    run, _ = search(wanted, in_turn(at(0.5, 0.6, 0.7, 0.8), dies_late, fails_early))
+    assert states(run)[1] == "failed"
     assert [epoch.epoch for epoch in run.trials[1].epochs] == [1]
+
+
+@pytest.mark.parametrize("end", [die, cut_off], ids=["a worker that died", "a study that was cut"])
+def test_nobody_is_judged_again_at_a_rung_that_was_passed(
+    end: Callable[[Job], Iterator[Event]], tmp_path: Path
+) -> None:
+    def past_the_rung(job: Job) -> Iterator[Event]:
+        yield tell(job, 1, 0.5)
+        yield tell(job, 2, 0.5)
+        yield from end(job)
+
+    wanted = plan(
+        tmp_path, **FOUR_EPOCHS, budget={"trials": 1}, pruner={"kind": "median", "rungs": [1, 3], "startup": 1}
+    )
+    with suppress(KeyboardInterrupt):
+        _, executor = search(wanted, in_turn(past_the_rung, at(0.5, 0.5, 0.5, 0.5)))
+        assert [job.rungs for job in executor.jobs] == [(1, 3), (3,)]
+    run, executor = search(wanted, at(0.5, 0.5, 0.5, 0.5))
+    assert {job.rungs for job in executor.jobs} <= {(3,)}
+    assert states(run) == ["complete"]
 
 
 def test_a_rung_at_the_last_epoch_is_none(tmp_path: Path) -> None:
@@ -556,11 +586,6 @@ def test_a_rung_at_the_last_epoch_is_none(tmp_path: Path) -> None:
 
 
 # Successive halving
-
-
-def cut_off(job: Job) -> Iterator[Event]:
-    raise KeyboardInterrupt
-    yield tell(job, 1, 0.5)
 
 
 WAVES: dict[str, Any] = {"pruner": {"kind": "successive", "rungs": [1], "keep": 0.4, "startup": 0}}

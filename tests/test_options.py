@@ -112,8 +112,9 @@ def test_any_word_may_be_checked_and_its_place_stands_before() -> None:
 
 def test_the_chosen_options_are_filled_in_and_located() -> None:
     tree = read({"a": [{"repeat": hole(0, 2), "block": hole(1, {"b": {"float": [3, 4]}})}, hole(5)]})
-    data, places = pick(tree, {"a[0].repeat": 1, "a[0].block[1]": 1, "a[0].block[1].choice[1].b": 1})
+    data, places, open_lists = pick(tree, {"a[0].repeat": 1, "a[0].block[1]": 1, "a[0].block[1].choice[1].b": 1})
     assert data == {"a": [1, {"b": 4.0}, 5]}
+    assert open_lists == {"a"}
     assert places == {
         "a[0].block[0]": "a[0]", "a[0].block[1]": "a[1]", "a[0].block[1].choice[1].b": "a[1].b", "a[1]": "a[2]",
     }  # fmt: skip

@@ -317,7 +317,10 @@ def test_a_password_is_in_no_message_and_no_file(tmp_path: Path) -> None:
 def test_what_is_no_url_is_refused_without_repeating_it(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpecError) as error:
         plan(tmp_path, storage="canary")
-    assert str(error.value) == "storage: not a URL such as sqlite:////folder/studies.db"
+    assert (
+        str(error.value)
+        == "storage: not a URL such as sqlite:////folder/studies.db or postgresql://user@host:5432/studies"
+    )
 
 
 def test_outcomes_of_a_record_are_those_of_the_live_study(tmp_path: Path) -> None:

@@ -225,6 +225,24 @@ def test_what_never_reached_the_disk_is_taken_back_and_the_record_is_over(
     assert (_record_of(folder).read_bytes(), (folder / record.EPOCHS).read_bytes()) == (before, b"")
 
 
+@pytest.mark.parametrize("supported", [True, False], ids=["a disk of one's own", "a disk of the network"])
+def test_on_macos_the_drive_is_asked_to_empty_its_own_cache(
+    monkeypatch: pytest.MonkeyPatch, *, supported: bool
+) -> None:
+    asked: list[object] = []
+
+    def command(*given: int) -> None:
+        asked.append(given)
+        if not supported:
+            raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(files, "FULL_SYNC", 51)
+    monkeypatch.setattr(files.fcntl, "fcntl", command)
+    monkeypatch.setattr(files.os, "fsync", asked.append)
+    files.sync_file(7)
+    assert asked == ([(7, 51)] if supported else [(7, 51), 7])
+
+
 def test_epochs_of_a_trial_that_was_never_asked_are_passed_over_and_cut_off(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run", states=("stopped",))
     before = (folder / record.EPOCHS).read_bytes()

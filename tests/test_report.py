@@ -16,14 +16,16 @@ from cnnsearch.errors import RunError
 from cnnsearch.events import Epoch, FinalState, Finished, Started
 from cnnsearch.history import Run, read
 from cnnsearch.network import Network
-from cnnsearch.objectives import WORDS
+from cnnsearch.objectives import WORDS, Aim
 from cnnsearch.report import figures, write_report
 from cnnsearch.report.charts import Material
 from cnnsearch.report.drawing import drawn, stages
-from cnnsearch.report.figures import FIGURES, Figure
+from cnnsearch.report.figures import Figure
 from cnnsearch.report.names import readable, short_names
 from cnnsearch.report.plots import plotly_js
 from cnnsearch.report.write import as_page
+
+FIGURES = tuple(figures.figures(Aim()))
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 

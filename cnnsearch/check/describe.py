@@ -1,7 +1,6 @@
 """What is said of a network, a space or a plan?"""
 
 import random
-import re
 from collections.abc import Iterable, Iterator
 
 from cnnsearch import preview
@@ -13,11 +12,10 @@ from cnnsearch.holes import Hole, Node, Real, in_short
 from cnnsearch.network import Network
 from cnnsearch.plan import Plan
 from cnnsearch.size import size
-from cnnsearch.space import Space, uniformly
+from cnnsearch.space import REPETITION, Space, uniformly
 
 DRAWS = 5
 MOST_OPTIONS = 8  # of a hole on one line
-_REPETITION = re.compile(r"(\.block)\[\d+\]")
 
 
 def describe(word: Network | Space | Plan) -> Iterator[str]:
@@ -59,7 +57,7 @@ def holes(found: Iterable[Hole | Real]) -> Iterator[str]:
     """List the holes; the repetitions of a block share their lines."""
     times: dict[tuple[str, str], int] = {}
     for hole in found:
-        key = (_REPETITION.sub(r"\1[*]", hole.name), _values(hole))
+        key = (REPETITION.sub(r"\1[*]", hole.name), _values(hole))
         times[key] = times.get(key, 0) + 1
     width = max((len(name) for name, _ in times), default=0)
     count = sum(times.values())

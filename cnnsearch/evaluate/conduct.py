@@ -33,7 +33,8 @@ def evaluate(folder: Path, *, finals: dict[str, Any] | None = None, quiet: bool 
     """Hold the finals of a run, or go on with them where an earlier call was cut; return the run.
 
     `finals` are fields of the plan's `finals` that take the place of the run's own. Raises RunError where no trial is
-    complete, none of the finals' trainings is, or the study is running; DataError where the data cannot be had.
+    complete, none of the finals' trainings is, or the study is running; DataError where the data cannot be had;
+    InvalidSpecError for a field of the finals, or a device, that cannot be.
     """
     history.read(folder)  # refuses a damaged run before anything is made of its plan
     stored = history.plan_of(folder)
@@ -53,10 +54,10 @@ def evaluate(folder: Path, *, finals: dict[str, Any] | None = None, quiet: bool 
 
 
 def plan_of_run(folder: Path, **given: Any) -> Plan:  # noqa: ANN401 (fields of a plan)
-    """Read the plan of a run that lies where it lies now, and import its kinds of blocks; `given` take its place."""
-    stored, place = history.plan_of(folder), folder.resolve()
+    """Read the plan of a run that lies where it lies now, and import its kinds of blocks; `given` are other fields."""
+    stored = history.plan_of(folder)
     import_kinds(imports_of(stored))
-    here = {"dataset": _dataset_of(stored, folder), "runs": str(place.parent), "name": place.name}
+    here = {"dataset": _dataset_of(stored, folder), "runs": str(folder.resolve().parent)}
     return Plan.model_validate({**stored, **given, **here})
 
 
@@ -111,6 +112,7 @@ def _judge(plan: Plan, folder: Path, record: Record, bar: Bar) -> None:
     from cnnsearch.data import load
     from cnnsearch.evaluate.opening import judge, record_simple
 
+    torch.backends.cudnn.allow_tf32 = False  # what is shipped shall read on a CPU as it did here
     bar.doing("the baselines that are no networks")
     root, device = data_root(plan.data_root), slots(plan.executor.workers, plan.executor.device)[0]
     data = load(plan.facts.key, root, torch.device(device))

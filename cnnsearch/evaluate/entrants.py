@@ -153,9 +153,12 @@ def seconds_for(recipe: Recipe, searched: Recipe, plan: Plan) -> float | None:
 def _finished_twin(plan: Plan) -> Run:
     """Read the study with uniform draws; raise RunError where it is not over: it shall have the same budget."""
     folder = random_twin(plan).folder
-    if not (folder / PLAN).exists() or (run := history.read(folder)).state in {"running", "interrupted", "failed"}:
+    if not (folder / PLAN).exists() or (run := history.read(folder)).state in {"running", "interrupted"}:
         law = "random search is to take part in the finals, but its study is not over"
         raise RunError(f"{folder}: {law}; the command of the study itself, with this baseline, makes it")
+    if run.state == "failed":
+        law = "random search is to take part in the finals, but its study ended in bugs of the program"
+        raise RunError(f"{folder}: {law}; see {folder / 'log'}, or leave this baseline out")
     return run
 
 

@@ -4,7 +4,7 @@
 trial, validation_accuracy (mean over seeds), validation_interval, validation_accuracy_per_seed, network, weights (paths
 within the run), parameters, macs, test_accuracy (of the shipped weights), test_interval, test_images,
 test_accuracy_per_seed, optimism_gap, test_opened, meets_floor (true where there is none), seconds (of the finals), and
-compared: for the runner-up and each baseline entrant, parameters, validation_accuracy, test_accuracy,
+compared: for each other finalist and each baseline entrant, parameters, validation_accuracy, test_accuracy,
 only_winner_right, only_other_right and p_value.
 Accuracies are fractions; intervals are [low, high] at 95 %; fields are added, never renamed.
 """
@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
-from cnnsearch.files import make_folder, write_whole
+from cnnsearch.files import make_folder, remove_drafts, write_whole
 from cnnsearch.history import SUMMARY, Run
 from cnnsearch.network import Network
 from cnnsearch.places import WINNER, WINNER_NETWORK, WINNER_WEIGHTS
@@ -33,6 +33,7 @@ def renew(run: Run) -> None:
 
     The weights of a former winner stay in `finals/`.
     """
+    remove_drafts(run.folder / WINNER)
     found = decided(run)
     if found and (run.folder / _shipped(found.winner)).is_file():
         _publish(run.folder, found.winner)

@@ -92,7 +92,8 @@ class Trainings:
         """Remove what earlier calls that were killed left behind, but for where those go on that still take part."""
         remove_drafts(self._place)
         kept = {
-            checkpoint_of(self._folder / weights_of(each.key, self._role)) for each in to_train(self._field, self.done)
+            checkpoint_of(self._folder / weights_name(each.key, self._role))
+            for each in to_train(self._field, self.done)
         }
         for checkpoint in self._place.glob(f"*{CHECKPOINT}"):
             if checkpoint not in kept:
@@ -123,7 +124,7 @@ class Trainings:
             network=training.entrant.network,
             recipe=training.entrant.recipe,
             seed=seed_of(self._seed, name, f"final {seed}"),
-            weights=str(self._folder / weights_of(training.key, self._role)),
+            weights=str(self._folder / weights_name(training.key, self._role)),
             seconds=training.entrant.seconds,
         )
 
@@ -159,7 +160,7 @@ class Trainings:
 
     def _finish(self, live: _Live, reason: str = "") -> None:
         entrant, seed = live.training
-        kept = "" if reason else self._keep_or_drop(weights_of(live.training.key, self._role))
+        kept = "" if reason else self._keep_or_drop(weights_name(live.training.key, self._role))
         cost = entrant.network.cost
         over = Retrained(
             role=self._role,
@@ -177,7 +178,7 @@ class Trainings:
             sha256=_sha256(self._folder / kept) if kept else "",
         )
         self._record.append(over)
-        checkpoint_of(self._folder / weights_of(live.training.key, self._role)).unlink(missing_ok=True)
+        checkpoint_of(self._folder / weights_name(live.training.key, self._role)).unlink(missing_ok=True)
         self.done[live.training.key] = over
         self._count()
         told = reason or f"{percent(score_of(over))} of the validation images"
@@ -221,10 +222,10 @@ def _plain(network: Network) -> dict[str, Any]:
     return network.model_dump(mode="json", exclude_defaults=True)
 
 
-def weights_of(key: Key, role: Role) -> str:
+def weights_name(key: Key, role: Role) -> str:
     """Name the file of a training's weights, within the run's folder.
 
-    >>> weights_of(("trial 12", 0), "entrant")
+    >>> weights_name(("trial 12", 0), "entrant")
     'finals/trial-12-seed-0.safetensors'
     """
     name, seed = key

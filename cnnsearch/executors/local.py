@@ -128,6 +128,7 @@ class LocalExecutor(Executor):
         """Measure how long one image takes on one thread of the processor; the workers stand still meanwhile."""
         if self._meter is None:  # its start takes seconds, in which the workers go on
             self._meter = Meter(self._modules, self._log / "latency.log")
+        began = monotonic()
         try:
             for slot in self._slots:
                 slot.worker.pause()
@@ -138,6 +139,7 @@ class LocalExecutor(Executor):
         finally:
             for slot in self._slots:
                 slot.worker.resume()
+                slot.since += monotonic() - began  # what stood still did not take longer
 
     def close(self) -> None:
         """End all workers at once; those that resist are killed after a second."""

@@ -88,8 +88,9 @@ def median(values: Sequence[float]) -> list[float]:
     """Give the median and, by the ranks of a binomial with p = 1/2, its 95 % interval; 20 values at least."""
     ordered, count = sorted(values), len(values)
     reach = 0.98 * math.sqrt(count)  # 1.96 standard deviations of the rank
-    low, high = math.floor(count / 2 - reach), math.ceil(count / 2 + reach)
-    return [ordered[count // 2], ordered[max(0, low)], ordered[min(count - 1, high)]]
+    low, high = math.floor(count / 2 - reach), math.ceil(count / 2 + reach) + 1
+    middle = (ordered[(count - 1) // 2] + ordered[count // 2]) / 2
+    return [middle, ordered[max(low, 1) - 1], ordered[min(high, count) - 1]]
 
 
 def open_program(file: Path) -> Model:

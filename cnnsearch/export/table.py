@@ -85,14 +85,14 @@ def cells(row: Made) -> tuple[str, ...]:
         percent(found.validation_accuracy),
         f"{found.largest_difference:.1e}",
         str(found.changed),
-        duration(found.latency_seconds),
+        interval_in_ms(found.latency_seconds),
     )
 
 
-def duration(seconds: Sequence[float]) -> str:
+def interval_in_ms(seconds: Sequence[float]) -> str:
     """Write a median with its interval.
 
-    >>> duration((0.000123, 0.000121, 0.00013))
+    >>> interval_in_ms((0.000123, 0.000121, 0.00013))
     '0.123 ms (0.121 to 0.130)'
     """
     median, low, high = (f"{value * 1000:.3f}" for value in seconds)

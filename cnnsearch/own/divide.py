@@ -10,6 +10,7 @@ from hashlib import sha256
 
 from cnnsearch.own.found import SPLITS, Found, refuse
 from cnnsearch.splits import stratified
+from cnnsearch.units import counted
 
 SHARE = 0.15  # of the images, for each of validation and test where they are not given
 LEAST = 10  # different images of a class, so that each split gets one at least
@@ -80,15 +81,11 @@ def notice(found: Found, digests: Sequence[str]) -> str:
         if both:
             one, other = both[0]
             example = f"{found.names[one]} is {found.names[other]}"
-            images = _counted(len(both), f"image of the {later} split is", f"different images of the {later} split are")
+            images = counted(len(both), f"image of the {later} split is", f"different images of the {later} split are")
             told.append(f"{images} among the {earlier} images too ({example})")
     mixed = [same for same in rows.values() if len({found.labels[row] for row in same}) > 1]
     if mixed:
         one, other = mixed[0][0], next(row for row in mixed[0] if found.labels[row] != found.labels[mixed[0][0]])
         example = f"{found.names[one]} is {found.names[other]}"
-        told.append(f"{_counted(len(mixed), 'image stands', 'images stand')} in more than one class ({example})")
+        told.append(f"{counted(len(mixed), 'image stands', 'images stand')} in more than one class ({example})")
     return f"The data set looks faulty: {'; '.join(told)}." if told else ""
-
-
-def _counted(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}"

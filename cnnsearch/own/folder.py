@@ -59,11 +59,13 @@ def listed(folder: Path) -> Listing:
 
 def _splits(folder: Path, faults: list[str]) -> dict[Path, str]:
     """Give the folders that hold class folders, with their splits: the folder itself where it has no train/."""
-    names = [entry.name for entry in _folders(folder, [])]
-    if "train" not in names:
+    beside: list[str] = []
+    names = [entry.name for entry in _folders(folder, beside)]
+    if "train" not in names:  # then these are class folders, and what stands beside them is told with what is in them
         if "test" in names and set(names) <= SPLIT_OF.keys():
             faults.append("it has test/ and no train/; name the training images' folder train/")
         return {folder: "train"}
+    faults += beside
     for name in names:
         if name not in SPLIT_OF:
             law = "stands beside train/, where only test/ and validation/ may stand"

@@ -12,7 +12,6 @@ lie. Everything in `own` may be deleted while the pictures are where they were; 
 # (numpy's annotations have holes)
 
 import json
-import os
 import re
 import shutil
 import sys
@@ -25,7 +24,7 @@ from uuid import uuid4
 
 from cnnsearch.datasets import Facts
 from cnnsearch.errors import DataError, DiskFullError
-from cnnsearch.files import sync_folder, write_whole
+from cnnsearch.files import sync_file, sync_folder, write_whole
 from cnnsearch.lock import in_turn
 from cnnsearch.own import folder
 from cnnsearch.own.found import SPLITS, refuse
@@ -180,7 +179,7 @@ def _write_split(draft: Path, split: str, found: "Found") -> str:
         with (draft / f"{split}_{kind}.npy").open("wb") as file:
             np.save(file, array, allow_pickle=False)
             file.flush()
-            os.fsync(file.fileno())
+            sync_file(file.fileno())
     return digest_of(images_NCHW, labels_N)
 
 
@@ -211,7 +210,7 @@ def _write(path: Path, content: object) -> None:
     with path.open("w") as file:
         json.dump(content, file)
         file.flush()
-        os.fsync(file.fileno())
+        sync_file(file.fileno())
 
 
 def changes(before: str, now: str, root: Path) -> Iterator[str]:

@@ -79,7 +79,3 @@ def figures(aim: Aim) -> Iterator[Figure]:
     if aim.costs:
         yield Figure("Hypervolume", "How much of what the Pareto front covers was covered so far.", charts.hypervolume)
     yield from _OF_ACCURACY
-
-
-FIGURES = tuple(figures(Aim()))
-"""Those of a run that sought accuracy alone."""

@@ -45,8 +45,8 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
     """Search as the plan says, or go on where an earlier call with the same plan ended; return the run.
 
     `notice` is said beside every result; `quiet` shows no progress. Raises RunError where the run's folder belongs
-    to another plan or to a running study, DataError where the data cannot be had. On KeyboardInterrupt everything
-    done is kept, and the same call goes on.
+    to another plan or to a running study, DataError where the data cannot be had, InvalidSpecError for a device that is
+    not here. On KeyboardInterrupt everything done is kept, and the same call goes on.
 
     >>> plan = Plan.model_validate({"dataset": "digits", "budget": {"trials": 2}})
     >>> run = search(plan)  # doctest: +SKIP

@@ -105,7 +105,8 @@ class Search:
                 self._finish(trial.number, candidate, "failed", f"worker died: {trial.deaths} workers did")
                 continue
             live = Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0)
-            if self.rungs.all_wait and self.rungs.reached(live):
+            live = self.rungs.passed(live, len(trial.epochs))
+            if self.rungs.all_wait and self.rungs.reached(live) > live.passed:
                 self._rest(live, sum(epoch.seconds for epoch in trial.epochs))
             else:
                 self._place(live)
@@ -202,6 +203,8 @@ class Search:
         if epoch.epoch in self.rungs.ahead(self.live[epoch.trial]):  # answered before anything else: the worker waits
             passes = self.rungs.passes(epoch.trial, epoch.epoch, score)
             (self.executor.go if passes else self.executor.stop)(epoch.trial)
+            if passes:
+                self.live[epoch.trial] = self.live[epoch.trial]._replace(passed=epoch.epoch)
         self.ledger.rungs[epoch.epoch][epoch.trial] = score
         self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))
         self.screen.epoch(epoch, candidate)

@@ -46,6 +46,10 @@ class Rungs:
         rungs = self.ahead(live._replace(passed=0))
         return max((rung for rung in rungs if live.trial in self._ledger.rungs[rung]), default=0)
 
+    def passed(self, live: Live, epochs: int) -> Live:
+        """Let a trial that came so far stop at none of the rungs before: it was judged there."""
+        return live._replace(passed=max((rung for rung in self.ahead(live) if rung < epochs), default=live.passed))
+
     def passes(self, trial: int, rung: int, score: float) -> bool:
         """Say whether a trial goes on from a rung at once, by how others stood there."""
         mine, others = Standing(score, self._ledger.costs[trial]), self._ledger.seen_at(rung).values()

@@ -53,4 +53,4 @@ def best_share(pruner: Pruner, standings: Mapping[int, Standing]) -> set[int]:
 
 
 def _allowed(pruner: Pruner, scores: int) -> int:
-    return max(1, int(scores * pruner.keep))
+    return max(1, int(scores * pruner.keep + 1e-9))  # 0.29 of 100 are 29, and not 28.999999999999996

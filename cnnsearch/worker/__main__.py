@@ -27,6 +27,8 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and mean nothing here
+    torch.backends.cudnn.deterministic = True  # one seed, one result, as far as a GPU gives that
+    torch.backends.cudnn.allow_tf32 = False  # what is computed in fp32 shall read on a CPU as it did here
     import_kinds(options.imports)
     device = torch.device(options.device)
     data = load(options.dataset, options.data_root, device)
