@@ -112,3 +112,9 @@ def platform_folder(find: Callable[..., Path]) -> Path:
 def mnist_folder(root: Path) -> Path:
     """Return where torchvision wants MNIST's files."""
     return root / "MNIST" / "raw"
+
+
+def mnist_on_disk(root: Path) -> bool:
+    """Say whether MNIST's four files are there, unpacked or as .gz; their content is for `prepare` to check."""
+    folder = mnist_folder(root)
+    return all((folder / file.name).is_file() or (folder / f"{file.name}.gz").is_file() for file in MNIST_FILES)

@@ -97,7 +97,7 @@ def no_room(path: Path, count: int, reason: str) -> DiskFullError:
 def make_folder(folder: Path) -> None:
     """Make a folder and those above that are missing; afterwards their names are on the disk.
 
-    Raises RunError where a file is in the way.
+    Raises RunError where a file is in the way, or nothing may be made.
     """
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
@@ -105,6 +105,10 @@ def make_folder(folder: Path) -> None:
     except (FileExistsError, NotADirectoryError):
         law = f"{folder}: a file stands where a folder is to be made"
         raise RunError(f"{law}; move it, or name another place") from None
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise RunError(f"{folder}: cannot be made ({error.strerror}); name another place (--runs FOLDER)") from None
     for each in missing:
         sync_folder(each.parent)
 

@@ -84,6 +84,12 @@ def is_owned(folder: Path) -> bool:
         os.close(descriptor)
 
 
+def refuse_owned(folder: Path) -> None:
+    """Raise RunError, naming the owner, where a living process owns the folder: what is read may change meanwhile."""
+    if is_owned(folder):
+        raise RunError(f"{folder}: {_said(folder)} owns this run; wait for it or stop it")
+
+
 def _lock_patiently(descriptor: int) -> bool:
     end = time.monotonic() + PATIENCE
     while not _lock(descriptor):

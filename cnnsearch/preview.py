@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 
+from cnnsearch.datasets import Facts, data_root, mnist_folder, mnist_on_disk
 from cnnsearch.devices import slots
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.forecast import forecast
@@ -16,6 +17,7 @@ from cnnsearch.space import Space, uniformly
 from cnnsearch.verdict import decided
 
 DRAWS = 10
+MOST_CLASSES = 10
 
 
 def describe(plan: Plan) -> Iterator[str]:
@@ -24,7 +26,12 @@ def describe(plan: Plan) -> Iterator[str]:
     devices = slots(plan.executor.workers, plan.executor.device)
     limits = ", ".join(f"{name} {most:,}" for name, most in plan.limits.model_dump(exclude_none=True).items())
     yield f"run       {plan.folder}"
-    yield f"data      {facts.name}: {facts.train_images:,} training images, {facts.validation_images:,} for validation"
+    yield (
+        f"data      {facts.name}: {facts.train_images:,} training images, {facts.validation_images:,} for validation, "
+        f"{facts.test_images:,} for the test; {_classes(facts)}"
+    )
+    if facts.key == "mnist" and not mnist_on_disk(root := data_root(plan.data_root)):
+        yield f"download  its files are not in {mnist_folder(root)} yet"
     if facts.notice:
         yield f"notice    {facts.notice}"
     again = ", again and again until more promise too little" if budget.until_flat else ""
@@ -51,6 +58,17 @@ def describe(plan: Plan) -> Iterator[str]:
         yield f"  {priced(candidate.network)}{_over(plan, candidate.network)}"
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
     yield f"\nforecast  {forecast(plan, allowed, devices, done, decided=found is not None)}"
+
+
+def out_of_reach(plan: Plan) -> str:
+    """Say that nobody will be stopped, where all rungs lie behind the last epoch; else nothing."""
+    told = _stopping(plan, list(_draws(plan)))
+    return f"nobody is stopped early: stopping is {told}" if told.startswith("none, ") else ""
+
+
+def _classes(facts: Facts) -> str:
+    shown = ", ".join(facts.classes[:MOST_CLASSES])
+    return f"{len(facts.classes):,} classes: {shown}{', ...' if facts.classes[MOST_CLASSES:] else ''}"
 
 
 def never_drawn(space: Space, where: str = "") -> Iterator[str]:

@@ -7,15 +7,17 @@ choosing it. Shipped are the weights of its best seed on validation.
 
 from collections.abc import Iterable
 from statistics import mean
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cnnsearch.certainty import Interval, accuracy_interval, holm, paired_p, share_interval, surely
 from cnnsearch.events import Retrained, Tested
 from cnnsearch.history import Run, Trial
+from cnnsearch.network import Network
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.ranking import rank
 from cnnsearch.recipe import Recipe
+from cnnsearch.units import counted
 
 
 class Against(NamedTuple):
@@ -66,9 +68,15 @@ class Row(NamedTuple):
         return self.trainings[0].parameters
 
     @property
-    def network(self) -> dict[str, Any] | None:
-        """The network's plain data; None for what is none."""
-        return self.trainings[0].network
+    def network(self) -> Network | None:
+        """The network; None for what is none."""
+        data = self.trainings[0].network
+        return None if data is None else Network.model_validate(data)
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """How it was trained in the finals; None for what is no network, and in a record of a former version."""
+        return self.trainings[self.best].recipe
 
     @property
     def test_accuracies(self) -> tuple[float | None, ...]:
@@ -99,13 +107,16 @@ class Verdict(NamedTuple):
     """The winner's score in the search less the mean of its scores in the finals."""
     test_opened: int
     """How often the test images were read."""
-    meets_floor: bool = True
-    """Whether the winner surely reaches the plan's floor, if there is one."""
+    meets_floor: bool | None = None
+    """Whether the winner surely reaches the plan's floor; None where there is none."""
+
+    is_repeated: bool = False
+    """Whether candidates are still to be trained again, for other epochs than in finals before."""
 
     @property
     def is_final(self) -> bool:
         """Whether the finals came to their end: the test images are read last."""
-        return self.winner.test_accuracy is not None
+        return self.winner.test_accuracy is not None and not self.is_repeated
 
 
 def name_of(trial: int) -> str:
@@ -133,14 +144,31 @@ def verdict(run: Run) -> Verdict | None:
     assert winner.trial
     assert winner.trial.score is not None
     gap = winner.trial.score - winner.mean
-    meets = run.aim.floor is None or _sure(winner, finals) >= run.aim.floor
-    return Verdict(winner, (winner, *_compared(winner, others)), seeds, gap, len(run.openings), meets)
+    meets = None if run.aim.floor is None else _sure(winner, finals) >= run.aim.floor
+    compared = (winner, *_compared(winner, others))
+    return Verdict(winner, compared, seeds, gap, len(run.openings), meets, _is_repeated(run, finals))
+
+
+def other_schedule(winner: Row) -> str:
+    """Say where the search trained for another number of epochs: then the gap tells of that too."""
+    assert winner.trial
+    before, recipe = winner.trial.recipe.epochs, winner.recipe
+    if recipe is None or recipe.epochs == before:
+        return ""
+    return f", which were of {counted(recipe.epochs, 'epoch', 'epochs')} in place of {before}"
 
 
 def to_judge(verdict: Verdict) -> list[Retrained]:
     """Name the trainings that the test images are read for: those of the finalists and of the baselines."""
     taking_part = [row for row in verdict.rows if row.trial is None or len(row.trainings) >= verdict.seeds]
     return [training for row in taking_part for training in row.trainings]
+
+
+def _is_repeated(run: Run, finals: Finals) -> bool:
+    """Say whether a candidate that was trained in finals before was not yet trained as they are now."""
+    recipes = {name_of(trial.number): finals.recipe(trial.recipe) for trial in run.entering(finals)}
+    known = {each.entrant for each in run.retrained if each.entrant in recipes}
+    return known > {each.entrant for each in run.retrained if each.recipe == recipes.get(each.entrant)} & known
 
 
 def _rows(run: Run, finals: Finals) -> list[Row]:

@@ -24,7 +24,7 @@ from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.files import write_whole
 from cnnsearch.module import build
 from cnnsearch.network import Network
-from cnnsearch.places import BEST, WEIGHTS, WINNER
+from cnnsearch.places import BEST, NETWORK, WEIGHTS, WINNER
 from cnnsearch.word import Word, faults
 
 ENTRY = "cnnsearch"
@@ -124,7 +124,8 @@ def _file(path: Path) -> Path:
     if not path.is_dir():
         return path
     files = [path / WEIGHTS, *(path / part / WEIGHTS for part in PARTS)]
-    return next((file for file in files if file.is_file()), files[0])
+    # Where the weights of a network that is there were lost, no others take their place.
+    return next((file for file in files if file.is_file() or (file.parent / NETWORK).is_file()), files[0])
 
 
 def _plain(tensor: Tensor) -> Tensor:

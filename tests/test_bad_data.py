@@ -432,6 +432,13 @@ FILES: dict[str, tuple[dict[str, Any], str]] = {
     "floats": (with_(images=IMAGES / 255), span("values from 0 to 1")),
     "NaN": (with_(images=floats(np.nan)), span("1 of its values are no numbers, the first at images[3, 4, 5]")),
     "inf": (with_(images=floats(np.inf)), span("1 of its values are no numbers, the first at images[3, 4, 5]")),
+    "bytes as int64": (
+        with_(images=IMAGES.astype(np.int64)),
+        (
+            f"images: its dtype is int64 (values from {IMAGES.min()} to {IMAGES.max()}), and pixels are uint8,"
+            " from 0 to 255; images.astype('uint8') makes them so"
+        ),
+    ),
     "wide numbers": (
         with_(images=np.full((20, 8, 8), 300, np.int16)),
         f"images: its dtype is int16 (values from 300 to 300), and pixels are uint8, from 0 to 255; {WAY_TO_BYTES}",

@@ -13,7 +13,7 @@ from cnnsearch import afford, speed
 from cnnsearch.datasets import FACTS
 from cnnsearch.history import read
 from cnnsearch.plan import Plan
-from cnnsearch.preview import describe
+from cnnsearch.preview import describe, out_of_reach
 from cnnsearch.speed import Speed
 from cnnsearch.study.__main__ import main
 
@@ -59,7 +59,8 @@ def line(start: str, **fields: object) -> str:
 
 def test_a_dry_run_shows_plan_networks_and_forecast(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text(PLAN)
-    said = python(["-X", "importtime", "-m", "cnnsearch.study", "plan.yaml", "--dry-run"], tmp_path)
+    command = ["-X", "importtime", "-m", "cnnsearch.study", "plan.yaml", "--dry-run"]
+    said = python(command, tmp_path, CNNSEARCH_DATA="none")
     assert said.returncode == 0
     assert said.stdout == golden("dry_run.txt", said.stdout)
     assert said.stdout.endswith("\nforecast  unknown until the first run\n")
@@ -74,7 +75,18 @@ def test_a_run_that_is_there_is_told(tmp_path: Path) -> None:
 
 def test_rungs_that_no_training_comes_to_stop_nothing() -> None:
     said = "sampler   tpe, seed 0; stopping: none, as 12, 15 is not before epoch 10"
-    assert line("sampler", pruner={"kind": "halving", "rungs": [12, 15]}) == said
+    pruner = {"kind": "halving", "rungs": [12, 15]}
+    assert line("sampler", pruner=pruner) == said
+    told = "nobody is stopped early: stopping is none, as 12, 15 is not before epoch 10"
+    assert out_of_reach(Plan.model_validate({**ONE, "pruner": pruner})) == told
+    assert out_of_reach(Plan.model_validate({**ONE, "pruner": {"kind": "none"}})) == ""
+
+
+def test_more_workers_than_cores_are_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    remembered(monkeypatch, Speed(0.0, 1e-9, 1_699_963_200.0))
+    monkeypatch.setattr("cnnsearch.forecast.cores", lambda: 2)
+    two, many = (line("forecast", executor={"workers": count, "device": "cpu"}) for count in (2, 99))
+    assert many == two
 
 
 def test_a_dry_run_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

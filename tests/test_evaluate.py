@@ -5,6 +5,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.plan import Plan
 from cnnsearch.report.write import as_page
-from cnnsearch.verdict import decided, verdict
+from cnnsearch.verdict import decided, other_schedule, verdict
 
 NETWORK = cnnsearch.Network.model_validate(
     {
@@ -508,6 +509,48 @@ def test_finals_that_were_cut_are_not_told_as_if_they_were_over(study: Path) -> 
     assert "The winner, layer by layer" not in page
 
 
+def test_finals_that_are_held_again_and_were_cut_have_no_winner_yet(study: Path) -> None:
+    found = history.read(study)
+    assert decided(found)
+    others = {**found.plan, "finals": {**found.plan["finals"], "epochs": 2}}
+    first = found.retrained[0]
+    recipe = first.recipe and first.recipe.model_copy(update={"epochs": 2})
+    again = first.model_copy(update={"recipe": recipe})  # with weights that were tested, as of finals still earlier
+    cut = found._replace(plan=others, retrained=(*found.retrained[1:], again))
+    assert decided(cut) is None
+    told = verdict(cut)
+    assert told
+    assert told.winner.test_accuracy is not None
+    assert f"The finals are not over; so far {first.entrant} leads." in as_page(cut)
+
+
+def test_the_page_tells_how_the_winner_was_trained(study: Path) -> None:
+    run = history.read(study)
+    found = decided(run)
+    assert found
+    assert found.winner.trial
+    assert found.winner.recipe
+    assert found.winner.trial.recipe.epochs == 2
+    assert other_schedule(found.winner) == ", which were of 1 epoch in place of 2"
+    assert escape(found.winner.recipe.model_dump_json(indent=2)) in as_page(run)
+    equal = found.winner._replace(trial=found.winner.trial.model_copy(update={"recipe": found.winner.recipe}))
+    assert other_schedule(equal) == ""
+
+
+def test_a_winners_network_is_built_as_it_is(study: Path) -> None:
+    found = verdict(history.read(study))
+    assert found
+    assert found.winner.network
+    module = cnnsearch.build(found.winner.network)
+    assert sum(weight.numel() for weight in module.parameters()) == found.winner.parameters
+
+
+def test_no_other_weights_take_the_place_of_a_winners_that_were_lost(study: Path) -> None:
+    (study / "winner/weights.safetensors").unlink()
+    with pytest.raises(RunError, match=r"winner/weights\.safetensors: no such file"):
+        cnnsearch.load(study)
+
+
 def test_finals_that_were_cut_have_no_winner_yet(study: Path) -> None:
     lines = (study / "record.jsonl").read_bytes().splitlines(keepends=True)
     (study / "record.jsonl").write_bytes(b"".join(line for line in lines if b'"test' not in line))
@@ -652,7 +695,8 @@ def test_the_random_twin_differs_by_its_sampler_alone(dataset: str) -> None:
     asked = Plan.model_validate({"dataset": dataset, "finals": {"baselines": ["random-search"]}})
     twin = random_twin(asked)
     assert (twin.sampler.kind, twin.run_name, twin.finals) == ("random", f"{asked.run_name}-random", None)
-    same = {"space", "recipe", "limits", "pruner", "seed", "budget"}
+    same = {"space", "recipe", "limits", "pruner", "budget"}
+    assert asked.seed != twin.seed
     assert asked.model_dump(include=same) == twin.model_dump(include=same)
 
 

@@ -39,6 +39,7 @@ from cnnsearch.export.write import FORMATS, export
 from cnnsearch.files import write_whole
 from cnnsearch.flow import Step, Sum
 from cnnsearch.layers import Conv, ReLU
+from cnnsearch.lock import owned
 from cnnsearch.module import build
 from cnnsearch.network import Network
 from cnnsearch.places import WEIGHTS
@@ -508,6 +509,13 @@ def test_a_former_winner_that_the_finals_name_no_more_is_not_exported(
     folder = Path(shutil.copytree(run, tmp_path / "run"))
     trained(folder / "winner", digits)
     assert find(folder)[1:3] == (folder / "best", "best")
+
+
+def test_a_run_that_somebody_owns_is_not_exported(tmp_path: Path) -> None:
+    write_run(tmp_path / "run")
+    with owned(tmp_path / "run") as owner:
+        done = python(["-m", "cnnsearch.export", "run"], tmp_path)
+    assert (done.returncode, done.stderr) == (1, f"run: {owner} owns this run; wait for it or stop it\n")
 
 
 def test_a_folder_without_a_trained_network_is_told(tmp_path: Path) -> None:

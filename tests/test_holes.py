@@ -185,7 +185,7 @@ COUNT = "must be a whole number from 0 to 64, or a hole of such, not"
             {"float": [0, 1], "step": 1e-300},
             "x: 2,000,000,000,000,001 options are more than 4,096; use a larger step, or fewer",
         ),
-        ({"int": [2, 1]}, f"x.int: {ENDS.format('int')} [2, 1]"),
+        ({"int": [2, 1]}, "x.int: must be [lowest, highest], and 2 is more than 1; swap them"),
         ({"int": [1.0, 2]}, f"x.int: {ENDS.format('int')} [1.0, 2]"),
         ({"int": [True, 2]}, f"x.int: {ENDS.format('int')} [True, 2]"),
         ({"int": [1]}, f"x.int: {ENDS.format('int')} [1]"),

@@ -475,7 +475,10 @@ def test_a_dry_run_on_own_images_needs_no_torch_and_says_what_looks_faulty(tmp_p
     said = python([*command, "--data-root", "root"], tmp_path)
     assert said.returncode == 0, said.stderr
     assert "run       runs/my_images-" in said.stdout
-    assert "data      my_images: 14 training images, 3 for validation\n" in said.stdout
+    assert (
+        "data      my_images: 14 training images, 3 for validation, 4 for the test; 2 classes: cat, dog\n"
+        in said.stdout
+    )
     assert "notice    The data set looks faulty: 1 image stands in more than one class" in said.stdout
     assert not {"torch", "optuna", "sklearn"} & {line.rpartition("|")[2].strip() for line in said.stderr.splitlines()}
 

@@ -78,10 +78,14 @@ def field(plan: Plan, run: Run) -> Field:
 
 
 def random_twin(plan: Plan, trials: int | None = None) -> Plan:
-    """Make the same study with uniform draws, in a run beside it; with as many trials as the study came to."""
+    """Make the same study with uniform draws, in a run beside it; with as many trials as the study came to.
+
+    By another seed: a sampler's first draws are uniform too, and would be the same ones.
+    """
     budget = {**plan.budget.model_dump(), "trials": trials or plan.budget.trials, "until_flat": False}
     given = {
         "sampler": {**plan.sampler.model_dump(), "kind": "random"},
+        "seed": (plan.seed + 1_000_000) % 2**32,
         "name": f"{plan.run_name[:93]}-random",
         "data": plan.facts.sha256,
     }

@@ -3,7 +3,7 @@
 `winner/` holds its network and the weights of its best seed on validation. In `summary.json` it is `winner`: entrant,
 trial, validation_accuracy (mean over seeds), validation_interval, validation_accuracy_per_seed, network, weights (paths
 within the run), parameters, macs, test_accuracy (of the shipped weights), test_interval, test_images,
-test_accuracy_per_seed, optimism_gap, test_opened, meets_floor (true where there is none), seconds (of the finals), and
+test_accuracy_per_seed, optimism_gap, test_opened, meets_floor (null where there is none), seconds (of the finals), and
 compared: for each other finalist and each baseline entrant, parameters, validation_accuracy, test_accuracy,
 only_winner_right, only_other_right and p_value.
 Accuracies are fractions; intervals are [low, high] at 95 %; fields are added, never renamed.
@@ -16,7 +16,6 @@ from typing import cast
 
 from cnnsearch.files import make_folder, remove_drafts, write_whole
 from cnnsearch.history import SUMMARY, Run
-from cnnsearch.network import Network
 from cnnsearch.places import WINNER, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.text import Plain
 from cnnsearch.verdict import Row, Verdict, decided
@@ -38,7 +37,7 @@ def renew(run: Run) -> None:
     if found and (run.folder / _shipped(found.winner)).is_file():
         _publish(run.folder, found.winner)
     elif not (found and _is_there(run.folder, found.winner)):  # a person may have removed `finals/` to save room
-        for name in (WINNER_WEIGHTS, WINNER_NETWORK):
+        for name in (WINNER_NETWORK, WINNER_WEIGHTS):  # a network without weights would be missed by `load`
             (run.folder / name).unlink(missing_ok=True)
     path = run.folder / SUMMARY
     write_whole(path, json.dumps({**_known(path), "winner": figures(run)}, indent=2) + "\n")
@@ -65,8 +64,8 @@ def _known(path: Path) -> dict[str, Plain]:
 def _publish(folder: Path, winner: Row) -> None:
     make_folder(folder / WINNER)
     write_whole(folder / WINNER_WEIGHTS, (folder / _shipped(winner)).read_bytes())
-    network = Network.model_validate(winner.network)
-    write_whole(folder / WINNER_NETWORK, network.model_dump_json(exclude_defaults=True, indent=2) + "\n")
+    assert winner.network
+    write_whole(folder / WINNER_NETWORK, winner.network.model_dump_json(exclude_defaults=True, indent=2) + "\n")
 
 
 def _figures(verdict: Verdict) -> dict[str, Plain]:

@@ -10,7 +10,6 @@ from cnnsearch.evaluate.entrants import Entrant, Field, seconds_for
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings
 from cnnsearch.explain.variants import variants
 from cnnsearch.history import Run
-from cnnsearch.network import Network
 from cnnsearch.parts import Finals
 from cnnsearch.plan import Plan
 from cnnsearch.record import own
@@ -43,7 +42,8 @@ def _winner(run: Run) -> Row:
 
 
 def _field(winner: Row, seeds: int, plan: Plan) -> Field:
-    network, recipe = Network.model_validate(winner.network), winner.trainings[0].recipe
+    network, recipe = winner.network, winner.recipe
+    assert network
     assert recipe
     assert winner.trial
     limit = seconds_for(recipe, winner.trial.recipe, plan)

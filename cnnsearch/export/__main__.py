@@ -46,8 +46,10 @@ def _export(given: _Given) -> int:
     from cnnsearch.datasets import data_root
     from cnnsearch.history import PLAN, plan_of
     from cnnsearch.imports import import_kinds
+    from cnnsearch.lock import refuse_owned
     from cnnsearch.plan_file import imports_of
 
+    refuse_owned(given.run)
     plan = plan_of(given.run) if (given.run / PLAN).is_file() else {}
     import_kinds([*imports_of(plan), *given.imports])
 

@@ -9,7 +9,7 @@ from cnnsearch.export.table import Table, in_markdown, in_words
 from cnnsearch.history import Run
 from cnnsearch.recipe import Recipe
 from cnnsearch.units import percent, times
-from cnnsearch.verdict import Verdict
+from cnnsearch.verdict import Verdict, other_schedule
 
 STUDY = "study.json"
 
@@ -56,13 +56,13 @@ def card(source: Source, data: DataSet, table: Table) -> str:
         "Made with": _made_with(source, table),
         "Make it again": _again(source),
     }
-    return "\n\n".join([_top(source), *(f"## {head}\n\n{text}" for head, text in sections.items())]) + "\n"
+    return "\n\n".join([_top(source, data.name), *(f"## {head}\n\n{text}" for head, text in sections.items())]) + "\n"
 
 
-def _top(source: Source) -> str:
+def _top(source: Source, dataset: str) -> str:
     network, name = source.classifier.network, source.folder.resolve().name
     text = (
-        f"# {name}\n\nA convolutional network that reads {source.classifier.dataset}: {network}. "
+        f"# {name}\n\nA convolutional network that reads {dataset}: {network}. "
         f"{network.cost.parameters:,} parameters, {network.cost.macs:,} multiply-adds an image."
     )
     return f"{text}\n\n**{source.run.notice}**" if source.run and source.run.notice else text
@@ -88,10 +88,11 @@ def _tested(verdict: Verdict | None) -> str:
     low, high = (percent(end) for end in verdict.winner.test_interval)
     by_seed = [accuracy for accuracy in verdict.winner.test_accuracies if accuracy is not None]
     best = verdict.winner.test_accuracies[verdict.winner.best] or 0.0
+    gap = f"{100 * verdict.optimism_gap:+.2f} points{other_schedule(verdict.winner)}"
     return (
         f"Of the test images it reads {percent(best)} right (95 % interval {low} to {high}); trained with each seed: "
         f"{', '.join(map(percent, by_seed))}. The test images were opened {times(verdict.test_opened)}. Optimism gap "
-        f"(the search's score less the mean score of the trainings after it): {100 * verdict.optimism_gap:+.2f} points."
+        f"(the search's score less the mean score of the trainings after it): {gap}."
     )
 
 
@@ -155,7 +156,7 @@ def _law(run: Run, verdict: Verdict) -> str:
     if run.aim.floor is None:
         return "has the best mean on the validation images"
     floor = percent(run.aim.floor)
-    if not verdict.meets_floor:
+    if verdict.meets_floor is False:
         return f"has the best mean on the validation images, as none surely reads {floor} of them right"
     return f"is the cheapest whose 95 % interval begins at {floor} of the validation images or above"
 

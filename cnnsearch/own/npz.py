@@ -139,7 +139,9 @@ def _images(array: Array, name: str, source: str, image: Image) -> Array:
     """Return them as NHWC bytes."""
     if array.dtype != np.uint8:
         law = f"its dtype is {array.dtype}{_span(array, name)}, and pixels are uint8, from 0 to 255"
+        are_bytes = array.dtype.kind in "iu" and array.min(initial=0) >= 0 and array.max(initial=0) <= 255  # noqa: PLR2004
         way = "(images * 255).round().astype('uint8') makes them of floats from 0 to 1"
+        way = "images.astype('uint8') makes them so" if are_bytes else way
         raise refuse(source, [f"{name}: {law}; {way}"])
     if array.ndim not in AXES or (array.ndim == AXES[1] and not {array.shape[1], array.shape[3]} & {*CHANNELS}):
         law = f"its shape is {array.shape}, and images are (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3"

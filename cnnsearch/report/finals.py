@@ -8,7 +8,7 @@ from cnnsearch.history import Run
 from cnnsearch.objectives import WORDS, Aim, Name, price
 from cnnsearch.places import WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.units import duration, percent, times
-from cnnsearch.verdict import Row, Verdict, verdict
+from cnnsearch.verdict import Row, Verdict, other_schedule, verdict
 
 COLUMNS = ("entrant", "parameters", "validation, mean", "95 % interval", "seeds", "test", "test, each seed", "p")
 
@@ -32,12 +32,12 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
         if row.trial is None and row.mean > winner.mean:
             named = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
             yield f"The baseline {named} reads more validation images right; a wider space may hold better networks."
-    if run.aim.floor is not None and not found.meets_floor:
+    if found.meets_floor is False and run.aim.floor is not None:
         yield f"No finalist surely reads {percent(run.aim.floor)} or more right, so the most accurate of them won."
     way = "above" if found.optimism_gap >= 0 else "below"
     gap = f"{100 * abs(found.optimism_gap):.2f} points {way} the mean of its trainings in the finals"
-    yield f"Optimism gap: its score in the search was {gap}."
-    yield f"The search took {duration(run.seconds)}, the finals {duration(run.finals_seconds)}."
+    yield f"Optimism gap: its score in the search was {gap}{other_schedule(winner)}."
+    yield f"The search took {duration(run.seconds)}, the finals {duration(run.finals_seconds)}, all calls together."
 
 
 def _costs(row: Row, aim: Aim) -> str:

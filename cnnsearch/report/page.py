@@ -138,14 +138,15 @@ def _row(place: int, trial: Trial) -> str:
 def _shown(run: Run) -> str:
     if not run.ranked:
         return ""
-    best, name = _best(run), "winner" if decided(run) else "best network"
+    best, found = _best(run), decided(run)
+    name, recipe = "winner" if found else "best network", (found and found.winner.recipe) or best.recipe
     return f"""<section class="card"><h2>The {name}, layer by layer</h2>
 <p class="caption">Each box is a map: channels × height×width; its sides are in proportion. What follows a layer without
 changing the size stands below it.</p>
 {_drawing(best)}
 <details><summary>As JSON, and its recipe</summary>
 <pre>{escape(json.dumps(best.network_data, indent=2))}</pre>
-<pre>{escape(best.recipe.model_dump_json(indent=2))}</pre></details></section>"""
+<pre>{escape(recipe.model_dump_json(indent=2))}</pre></details></section>"""
 
 
 def _drawing(trial: Trial) -> str:

@@ -26,6 +26,7 @@ from cnnsearch.history import PLAN, Run
 from cnnsearch.imports import import_kinds
 from cnnsearch.own.keep import changes as changed_images
 from cnnsearch.plan import Plan
+from cnnsearch.preview import out_of_reach
 from cnnsearch.record import Record, own
 from cnnsearch.sameness import differences
 from cnnsearch.speed import remember
@@ -138,7 +139,10 @@ def _finals(plan: Plan, record: Record, *, quiet: bool) -> None:
     if plan.finals is None or not run.ranked or run.state == "failed":
         return
     if "random-search" in plan.finals.baselines:
-        search(random_twin(plan, run.count("complete", "stopped", "failed")), quiet=quiet)
+        twin = random_twin(plan, run.count("complete", "stopped", "failed"))
+        with bar_of(twin, quiet=quiet) as bar:
+            bar.say(f"random search takes part in the finals: the same study with uniform draws, in {twin.folder}")
+        search(twin, quiet=quiet)
     hold(plan, plan.folder, record, quiet=quiet)
     _write_page(plan.folder, bar_of(plan, quiet=quiet))
 
@@ -150,6 +154,8 @@ def _train(
     devices = slots(plan.executor.workers, plan.executor.device)
     prepare(plan.facts.key, root)
     make_folder(folder / "weights")
+    if told := out_of_reach(plan):
+        screen.say(told)
     record.append(_opened(plan, notice))
     began = time.monotonic()
     save("running")
