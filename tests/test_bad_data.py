@@ -517,6 +517,11 @@ FILES: dict[str, tuple[dict[str, Any], str]] = {
         with_(classes=np.array([1, 2])),
         f"classes: it must be a list of texts, all different, not [1, 2]; {TEXTS}",
     ),
+    "the same images under two labels": (
+        with_(images=np.concatenate([IMAGES[:10], IMAGES[:10]]), labels=np.repeat([0, 1], 10)),
+        ("class '1' has 0 different images besides 10 that stand in another class too, and to set some aside for"
+        " validation and test a class needs 10; add images, or give train, validation and test of your own"),
+    ),
     "a class without images": (
         {**with_(), "classes": np.array(["cat", "dog", "owl"])},
         ("class 'owl' has 0 different images, and to set some aside for validation and test a class needs 10;"

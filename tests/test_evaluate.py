@@ -51,8 +51,10 @@ from cnnsearch.messages import Reason
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.plan import Plan
+from cnnsearch.report import smaller
 from cnnsearch.report.write import as_page
-from cnnsearch.verdict import decided, other_schedule, verdict
+from cnnsearch.tradeoff import Tie
+from cnnsearch.verdict import Against, decided, other_schedule, verdict
 
 NETWORK = cnnsearch.Network.model_validate(
     {
@@ -535,6 +537,21 @@ def test_the_page_tells_how_the_winner_was_trained(study: Path) -> None:
     assert escape(found.winner.recipe.model_dump_json(indent=2)) in as_page(run)
     equal = found.winner._replace(trial=found.winner.trial.model_copy(update={"recipe": found.winner.recipe}))
     assert other_schedule(equal) == ""
+
+
+def test_what_the_finals_have_shown_to_be_worse_is_not_told_to_be_as_good(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = history.read(study)
+    found = decided(run)
+    assert found
+    other = next(row for row in found.rows[1:] if row.trial and row.against)
+    monkeypatch.setattr(smaller, "as_good", lambda _: Tie(other.trial, 0.01, 3))
+    assert any("not shown to be worse" in told for told in smaller.sentences(run))
+    for gained, shown in ((1, False), (30, True)):
+        rows = tuple(row._replace(against=Against(15, gained, 0.03)) if row is other else row for row in found.rows)
+        monkeypatch.setattr(smaller, "decided", lambda _, rows=rows: found._replace(rows=rows))
+        assert any("not shown to be worse" in told for told in smaller.sentences(run)) == shown
 
 
 def test_a_winners_network_is_built_as_it_is(study: Path) -> None:

@@ -46,15 +46,27 @@ def divided(found: Found, digests: Sequence[str], source: str) -> Found:
 
 def _check_enough(found: Found, digests: Sequence[str], source: str) -> None:
     label_of: dict[str, int] = {}
+    elsewhere: Counter[int] = Counter()
     for digest, label, split in zip(digests, found.labels, found.splits, strict=True):
         if split == "train":
-            label_of.setdefault(digest, label)
+            elsewhere[label] += label_of.setdefault(digest, label) != label
     counts = Counter(label_of.values())
-    few = [(name, counts[label]) for label, name in enumerate(found.classes) if counts[label] < LEAST]
+    few = [label for label in range(len(found.classes)) if counts[label] < LEAST]
     law = f"and to set some aside for validation and test a class needs {LEAST}"
     way = "add images, or give train, validation and test of your own"
     if few:
-        raise refuse(source, [f"class {name!r} has {count} different images, {law}; {way}" for name, count in few])
+        raise refuse(
+            source,
+            [
+                f"class {found.classes[label]!r} has {counts[label]} different images"
+                f"{_beside(elsewhere[label])}, {law}; {way}"
+                for label in few
+            ],
+        )
+
+
+def _beside(count: int) -> str:
+    return f" besides {count:,} that stand in another class too" if count else ""
 
 
 def _check_every_class(found: Found, splits: Sequence[str], asked: Sequence[str], source: str) -> None:

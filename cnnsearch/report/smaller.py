@@ -6,17 +6,27 @@ from html import escape
 from cnnsearch.history import Run, Trial
 from cnnsearch.report.wording import scored
 from cnnsearch.tradeoff import as_good, best_under, knee
+from cnnsearch.verdict import decided
+
+SURE = 0.05  # a p below tells two networks apart
 
 
 def sentences(run: Run) -> Iterator[str]:
     """Say which smaller networks are nearly as good."""
-    if tie := as_good(run):
+    if (tie := as_good(run)) and not _lost(run, tie.trial):
         law = f"differ by less than {100 * tie.margin:.2f} points are not told apart"
         sure = f"(95 %, {tie.freedom} degrees of freedom)"
         what = "The smallest in the search that is not shown to be worse than its best"
         yield f"{what} is {_named(tie.trial)}: two single trainings that {law} {sure}."
     if bend := knee(run):
         yield f"Beyond {_named(bend)} a little more accuracy costs many more parameters (the front's knee)."
+
+
+def _lost(run: Run, trial: Trial) -> bool:
+    """Say whether the finals have shown that a trial's network is worse than the winner."""
+    found = decided(run)
+    against = [row.against for row in (found.rows if found else ()) if row.trial == trial]
+    return any(p and p.p_value < SURE and p.only_winner_right > p.only_other_right for p in against)
 
 
 def section(run: Run) -> str:
