@@ -42,8 +42,7 @@ def owned(folder: Path) -> Generator[Owner]:
     descriptor = open_own(folder / NAME, os.O_RDWR | os.O_CREAT)
     try:
         if not _lock_patiently(descriptor):
-            way_out = "wait for it or stop it; a new study can take another --name"
-            raise RunError(f"{folder}: {_said(folder)} owns this run; {way_out}")
+            raise RunError(f"{_taken(folder)}; a new study can take another --name")
         _say(descriptor, me)
         yield me
     finally:
@@ -87,7 +86,11 @@ def is_owned(folder: Path) -> bool:
 def refuse_owned(folder: Path) -> None:
     """Raise RunError, naming the owner, where a living process owns the folder: what is read may change meanwhile."""
     if is_owned(folder):
-        raise RunError(f"{folder}: {_said(folder)} owns this run; wait for it or stop it")
+        raise RunError(_taken(folder))
+
+
+def _taken(folder: Path) -> str:
+    return f"{folder}: {_said(folder)} owns this run; wait for it or stop it"
 
 
 def _lock_patiently(descriptor: int) -> bool:

@@ -154,11 +154,11 @@ class _Reader:
 
 def _ends(data: Plain, kind: str, name: str) -> tuple[float, float]:
     ends = cast("list[Plain]", data) if isinstance(data, list | tuple) else []
-    if [_is_number(end, kind) for end in ends] == [True, True] and ends[0] > ends[1]:
-        _refuse(f"{name}.{kind}", f"must be [lowest, highest], and {ends[0]} is more than {ends[1]}; swap them")
     if [_is_number(end, kind) for end in ends] != [True, True]:
         law = f"must be [lowest, highest], two {kind} numbers of at most {MOST_NUMBER:,}"
         _refuse(f"{name}.{kind}", f"{law}, not {brief(cast('object', data))}")
+    if ends[0] > ends[1]:
+        _refuse(f"{name}.{kind}", f"must be [lowest, highest], and {ends[0]} is more than {ends[1]}; swap them")
     return ends[0], ends[1]
 
 

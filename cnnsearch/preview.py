@@ -62,8 +62,10 @@ def describe(plan: Plan) -> Iterator[str]:
 
 def out_of_reach(plan: Plan) -> str:
     """Say that nobody will be stopped, where all rungs lie behind the last epoch; else nothing."""
-    told = _stopping(plan, list(_draws(plan)))
-    return f"nobody is stopped early: stopping is {told}" if told.startswith("none, ") else ""
+    drawn = list(_draws(plan))
+    if plan.pruner.kind == "none" or _rungs(plan, drawn):
+        return ""
+    return f"nobody is stopped early: stopping is {_stopping(plan, drawn)}"
 
 
 def _classes(facts: Facts) -> str:
@@ -89,12 +91,18 @@ def priced(network: Network) -> str:
 def _stopping(plan: Plan, drawn: Sequence[Candidate]) -> str:
     if plan.pruner.kind == "none":
         return "none"
-    last = max((candidate.recipe.epochs for candidate in drawn), default=0)
-    rungs = [str(rung) for rung in plan.pruner.rungs if rung < last]
-    asked = ", ".join(str(rung) for rung in plan.pruner.rungs)
-    if not rungs:
-        return f"none, as {asked} is not before epoch {last}"
-    return f"{plan.pruner.kind} after epoch {', '.join(rungs)}"
+    if rungs := _rungs(plan, drawn):
+        return f"{plan.pruner.kind} after epoch {', '.join(map(str, rungs))}"
+    return f"none, as {', '.join(map(str, plan.pruner.rungs))} is not before epoch {_last_epoch(drawn)}"
+
+
+def _rungs(plan: Plan, drawn: Sequence[Candidate]) -> list[int]:
+    """Give the rungs that some training comes to before its end."""
+    return [rung for rung in plan.pruner.rungs if rung < _last_epoch(drawn)]
+
+
+def _last_epoch(drawn: Sequence[Candidate]) -> int:
+    return max((candidate.recipe.epochs for candidate in drawn), default=0)
 
 
 def _over(plan: Plan, network: Network) -> str:

@@ -167,8 +167,9 @@ def to_judge(verdict: Verdict) -> list[Retrained]:
 def _is_repeated(run: Run, finals: Finals) -> bool:
     """Say whether a candidate that was trained in finals before was not yet trained as they are now."""
     recipes = {name_of(trial.number): finals.recipe(trial.recipe) for trial in run.entering(finals)}
-    known = {each.entrant for each in run.retrained if each.entrant in recipes}
-    return known > {each.entrant for each in run.retrained if each.recipe == recipes.get(each.entrant)} & known
+    trained = [each for each in run.retrained if each.entrant in recipes]
+    now = {each.entrant for each in trained if each.recipe == recipes[each.entrant]}
+    return any(each.entrant not in now for each in trained)
 
 
 def _rows(run: Run, finals: Finals) -> list[Row]:

@@ -86,9 +86,8 @@ def test_every_trial_has_one_last_word_whatever_happens_to_its_workers(
     acts: list[str], slots: int, trials: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            asking, "MOST_ASKS_IN_VAIN", 10
-        )  # where even the smallest fills the memory, nothing else is tried
+        # Where even the smallest fills the memory, nothing else is tried.
+        patch.setattr(asking, "MOST_ASKS_IN_VAIN", 10)
         wanted = plan(Path(folder), budget={"trials": trials})
         run, executor = search(wanted, in_turn(*(SCRIPTS[act] for act in acts)), slots)
         told = lines(wanted)
