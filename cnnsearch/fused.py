@@ -73,7 +73,7 @@ class _Norm(nn.Module):
     def forward(self, maps_NCHW: Tensor) -> Tensor:
         """Do what the layers would do one after the other."""
         alone = self.norm.training and maps_NCHW.numel() == maps_NCHW.shape[1]  # torch says that one is too few
-        if alone or not self._simple or not _suits(maps_NCHW, pooled=self.pool is not None):
+        if alone or not self._simple or not _suits(maps_NCHW):
             for layer in (self.norm, self.relu, self.pool):
                 maps_NCHW = layer(maps_NCHW) if layer else maps_NCHW
             return maps_NCHW
@@ -83,13 +83,12 @@ class _Norm(nn.Module):
         return _Function.apply(maps_NCHW, norm.weight, norm.bias, norm, self.relu, self.pool)
 
 
-def _suits(maps_NCHW: Tensor, *, pooled: bool) -> bool:
+def _suits(maps_NCHW: Tensor) -> bool:
     return (
         maps_NCHW.device.type == "cpu"
         and maps_NCHW.dtype in NAMES
         and torch.get_num_threads() == 1
         and maps_NCHW.is_contiguous(memory_format=torch.channels_last)
-        and not (pooled and maps_NCHW.shape[1] % 2)  # pools take channels by twos at least
         and library() is not None
     )
 

@@ -9,8 +9,12 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <type_traits>
 #include <vector>
+#ifdef __AVX512BF16__
+#include <immintrin.h>
+#endif
 
 namespace {
 
@@ -18,23 +22,87 @@ struct bf16 {
     uint16_t bits;
 };
 
-inline float load(float value) { return value; }
-inline float load(bf16 value) {
-    uint32_t bits = uint32_t(value.bits) << 16;
-    float number;
-    std::memcpy(&number, &bits, 4);
-    return number;
-}
-inline void store(float &place, float value) { place = value; }
-inline void store(bf16 &place, float value) {
-    uint32_t bits;
-    std::memcpy(&bits, &value, 4);
-    if (value != value) bits = 0x7fc00000;  // some NaN would be rounded to 0
-    place.bits = uint16_t((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);  // to the nearest, ties to even
+// Numbers that lie in one register (vectors of the compilers gcc and clang).
+template <int L>
+struct Vectors;
+#define VECTORS(L)                                                       \
+    template <>                                                          \
+    struct Vectors<L> {                                                  \
+        typedef float Floats __attribute__((vector_size(4 * L)));        \
+        typedef int32_t Ints __attribute__((vector_size(4 * L)));        \
+        typedef uint32_t Unsigned __attribute__((vector_size(4 * L)));   \
+        typedef uint16_t Shorts __attribute__((vector_size(2 * L)));     \
+        typedef uint8_t Bytes __attribute__((vector_size(L)));           \
+    };
+VECTORS(16) VECTORS(8) VECTORS(4) VECTORS(2) VECTORS(1)
+
+template <int L>
+struct Lanes {
+    using Floats = typename Vectors<L>::Floats;
+    using Ints = typename Vectors<L>::Ints;
+    using Unsigned = typename Vectors<L>::Unsigned;
+    using Shorts = typename Vectors<L>::Shorts;
+    using Bytes = typename Vectors<L>::Bytes;
+
+    static Floats load(const float *from) {
+        Floats values;
+        std::memcpy(&values, from, sizeof values);
+        return values;
+    }
+    static Floats load(const bf16 *from) {
+        Shorts bits;
+        std::memcpy(&bits, from, sizeof bits);
+        const Ints wide = __builtin_convertvector(bits, Ints) << 16;
+        Floats values;
+        std::memcpy(&values, &wide, sizeof values);
+        return values;
+    }
+    static void store(float *to, Floats values) { std::memcpy(to, &values, sizeof values); }
+    static void store(bf16 *to, Floats values) {  // to the nearest, ties to even
+#ifdef __AVX512BF16__
+        if constexpr (L == 16) {
+            const __m256bh narrow = _mm512_cvtneps_pbh((__m512)values);
+            std::memcpy(to, &narrow, sizeof narrow);
+            return;
+        }
+#endif
+        Unsigned bits;
+        std::memcpy(&bits, &values, sizeof bits);
+        bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+        bits = values != values ? Unsigned{} + 0x7fc0 : bits;  // some NaN would be rounded to 0
+        const Shorts narrow = __builtin_convertvector(bits, Shorts);
+        std::memcpy(to, &narrow, sizeof narrow);
+    }
+    static Ints load(const uint8_t *from) {
+        Bytes bytes;
+        std::memcpy(&bytes, from, sizeof bytes);
+        return __builtin_convertvector(bytes, Ints);
+    }
+    static void store(uint8_t *to, Ints values) {
+        const Bytes bytes = __builtin_convertvector(values, Bytes);
+        std::memcpy(to, &bytes, sizeof bytes);
+    }
+};
+
+// Takes neighbours by sixteens where registers are as wide, then by eights and so on down to a single one.
+template <class Step>
+inline void by_lanes(int64_t count, Step step) {
+    int64_t index = 0;
+#ifdef __AVX512BW__
+    for (; index + 16 <= count; index += 16) step(Lanes<16>(), index);
+#endif
+    for (; index + 8 <= count; index += 8) step(Lanes<8>(), index);
+    for (; index + 4 <= count; index += 4) step(Lanes<4>(), index);
+    for (; index + 2 <= count; index += 2) step(Lanes<2>(), index);
+    if (index < count) step(Lanes<1>(), index);
 }
 
-// So many pixels are taken as one, that the innermost loops are long also where channels are few.
-inline int64_t side_by_side(int64_t channels) { return channels >= 64 ? 1 : (64 + channels - 1) / channels; }
+// So many pixels are taken as one, that the innermost loops are long also where channels are few, and fill whole
+// registers: what is left over costs as much as several full ones.
+inline int64_t side_by_side(int64_t channels) {
+    const int64_t least = 16 / std::gcd(channels, int64_t(16));
+    return least * ((64 + channels * least - 1) / (channels * least));
+}
 
 std::vector<float> tiled(const float *values, int64_t channels, int64_t times) {
     std::vector<float> tiles;
@@ -119,73 +187,6 @@ inline void each_window(const Windows &w, int64_t image, Step step) {
         }
 }
 
-// Numbers that lie in one register (vectors of the compilers gcc and clang).
-template <int L>
-struct Vectors;
-#define VECTORS(L)                                                       \
-    template <>                                                          \
-    struct Vectors<L> {                                                  \
-        typedef float Floats __attribute__((vector_size(4 * L)));        \
-        typedef int32_t Ints __attribute__((vector_size(4 * L)));        \
-        typedef uint32_t Unsigned __attribute__((vector_size(4 * L)));   \
-        typedef uint16_t Shorts __attribute__((vector_size(2 * L)));     \
-        typedef uint8_t Bytes __attribute__((vector_size(L)));           \
-    };
-VECTORS(16) VECTORS(8) VECTORS(4) VECTORS(2)
-
-template <int L>
-struct Lanes {
-    using Floats = typename Vectors<L>::Floats;
-    using Ints = typename Vectors<L>::Ints;
-    using Unsigned = typename Vectors<L>::Unsigned;
-    using Shorts = typename Vectors<L>::Shorts;
-    using Bytes = typename Vectors<L>::Bytes;
-
-    static Floats load(const float *from) {
-        Floats values;
-        std::memcpy(&values, from, sizeof values);
-        return values;
-    }
-    static Floats load(const bf16 *from) {
-        Shorts bits;
-        std::memcpy(&bits, from, sizeof bits);
-        const Ints wide = __builtin_convertvector(bits, Ints) << 16;
-        Floats values;
-        std::memcpy(&values, &wide, sizeof values);
-        return values;
-    }
-    static void store(float *to, Floats values) { std::memcpy(to, &values, sizeof values); }
-    static void store(bf16 *to, Floats values) {
-        Unsigned bits;
-        std::memcpy(&bits, &values, sizeof bits);
-        bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-        bits = values != values ? Unsigned{} + 0x7fc0 : bits;
-        const Shorts narrow = __builtin_convertvector(bits, Shorts);
-        std::memcpy(to, &narrow, sizeof narrow);
-    }
-    static Ints load(const uint8_t *from) {
-        Bytes bytes;
-        std::memcpy(&bytes, from, sizeof bytes);
-        return __builtin_convertvector(bytes, Ints);
-    }
-    static void store(uint8_t *to, Ints values) {
-        const Bytes bytes = __builtin_convertvector(values, Bytes);
-        std::memcpy(to, &bytes, sizeof bytes);
-    }
-};
-
-// Channels by sixteens where registers are as wide, by eights, fours and twos.
-template <class Step>
-inline void by_lanes(int64_t channels, Step step) {
-    int64_t channel = 0;
-#ifdef __AVX512BW__
-    for (; channel + 16 <= channels; channel += 16) step(Lanes<16>(), channel);
-#endif
-    for (; channel + 8 <= channels; channel += 8) step(Lanes<8>(), channel);
-    for (; channel + 4 <= channels; channel += 4) step(Lanes<4>(), channel);
-    for (; channel < channels; channel += 2) step(Lanes<2>(), channel);
-}
-
 // What is known of each channel once it was measured, in rows of one array: y = scale * x + shift.
 struct Known {
     const float *mean, *inverse, *scale, *shift;
@@ -214,11 +215,12 @@ void measure(const T *__restrict x, int64_t numbers, int64_t channels, float *ru
     add_up(numbers, channels, sum_C.data(), square_C.data(),
            [&](int64_t place, int64_t count, float *__restrict sum, float *__restrict square) {
                const float *__restrict from = shift.data();
-               for (int64_t index = 0; index < count; ++index) {
-                   const float distance = load(x[place + index]) - from[index];
-                   sum[index] += distance;
-                   square[index] += distance * distance;
-               }
+               by_lanes(count, [&](auto lanes, int64_t index) {
+                   typedef decltype(lanes) L;
+                   const typename L::Floats distance = L::load(x + place + index) - L::load(from + index);
+                   L::store(sum + index, L::load(sum + index) + distance);
+                   L::store(square + index, L::load(square + index) + distance * distance);
+               });
            });
     const double pixels = double(numbers) / double(channels);
     std::vector<float> mean_C(channels), var_C(channels);
@@ -242,10 +244,12 @@ void apply(const T *__restrict x, T *__restrict y, int64_t numbers, int64_t chan
     const float *__restrict scale = scales.data(), *__restrict shift = shifts.data();
     const float floor = relu ? 0.f : -std::numeric_limits<float>::infinity();
     walk(0, numbers, channels * times, [&](int64_t place, int64_t count) {
-        for (int64_t index = 0; index < count; ++index) {
-            const float value = scale[index] * load(x[place + index]) + shift[index];
-            store(y[place + index], value < floor ? floor : value);  // so written, NaN stays NaN
-        }
+        by_lanes(count, [&](auto lanes, int64_t index) {
+            typedef decltype(lanes) L;
+            const typename L::Floats factor = L::load(scale + index), offset = L::load(shift + index);
+            const typename L::Floats value = factor * L::load(x + place + index) + offset;
+            L::store(y + place + index, value < floor ? typename L::Floats{} + floor : value);  // so NaN stays NaN
+        });
     });
 }
 
@@ -289,17 +293,19 @@ void sums(const T *__restrict grad_y, const T *__restrict peak, int64_t numbers,
     const auto scales = tiled(known.scale, channels, times), shifts = tiled(known.shift, channels, times),
                means = tiled(known.mean, channels, times);
     std::vector<double> sum(channels), product(channels);
+    const int32_t always = relu ? 0 : -1;
     add_up(numbers, channels, sum.data(), product.data(),
            [&](int64_t place, int64_t count, float *__restrict first, float *__restrict second) {
                const float *__restrict scale = scales.data(), *__restrict shift = shifts.data(),
                                        *__restrict mean = means.data();
-               for (int64_t index = 0; index < count; ++index) {
-                   const float value = load(peak[place + index]);
-                   const bool passes = !relu || scale[index] * value + shift[index] > 0;
-                   const float grad = passes ? load(grad_y[place + index]) : 0.f;
-                   first[index] += grad;
-                   second[index] += grad * (value - mean[index]);
-               }
+               by_lanes(count, [&](auto lanes, int64_t index) {
+                   typedef decltype(lanes) L;
+                   const typename L::Floats value = L::load(peak + place + index), none = {};
+                   const auto passes = (L::load(scale + index) * value + L::load(shift + index) > 0.f) | always;
+                   const typename L::Floats grad = passes ? L::load(grad_y + place + index) : none;
+                   L::store(first + index, L::load(first + index) + grad);
+                   L::store(second + index, L::load(second + index) + grad * (value - L::load(mean + index)));
+               });
            });
     for (int64_t channel = 0; channel < channels; ++channel) {
         const double inverse = known.inverse[channel], scale = known.scale[channel];
@@ -321,13 +327,15 @@ void spread(const T *__restrict grad_y, const T *__restrict x, T *__restrict gra
                levels = tiled(rows + 3 * channels, channels, times);
     const float *__restrict scale = scales.data(), *__restrict shift = shifts.data(),
                             *__restrict slope = slopes.data(), *__restrict level = levels.data();
+    const int32_t always = relu ? 0 : -1;
     walk(0, numbers, channels * times, [&](int64_t place, int64_t count) {
-        for (int64_t index = 0; index < count; ++index) {
-            const float value = load(x[place + index]);
-            const bool passes = !relu || scale[index] * value + shift[index] > 0;
-            const float grad = passes ? scale[index] * load(grad_y[place + index]) : 0.f;
-            store(grad_x[place + index], grad + slope[index] * value + level[index]);
-        }
+        by_lanes(count, [&](auto lanes, int64_t index) {
+            typedef decltype(lanes) L;
+            const typename L::Floats value = L::load(x + place + index), factor = L::load(scale + index), none = {};
+            const auto passes = (factor * value + L::load(shift + index) > 0.f) | always;
+            const typename L::Floats grad = passes ? factor * L::load(grad_y + place + index) : none;
+            L::store(grad_x + place + index, grad + L::load(slope + index) * value + L::load(level + index));
+        });
     });
 }
 
@@ -339,8 +347,11 @@ void spread_level(const T *__restrict x, To *__restrict to, int64_t numbers, int
                levels = tiled(rows + 3 * channels, channels, times);
     const float *__restrict slope = slopes.data(), *__restrict level = levels.data();
     walk(0, numbers, channels * times, [&](int64_t place, int64_t count) {
-        for (int64_t index = 0; index < count; ++index)
-            store(to[place + index], slope[index] * load(x[place + index]) + level[index]);
+        by_lanes(count, [&](auto lanes, int64_t index) {
+            typedef decltype(lanes) L;
+            const typename L::Floats factor = L::load(slope + index), offset = L::load(level + index);
+            L::store(to + place + index, factor * L::load(x + place + index) + offset);
+        });
     });
 }
 
@@ -391,7 +402,10 @@ void spread_pooled(const T *__restrict grad_y, const T *__restrict x, const T *_
                     }
                 });
             });
-            for (int64_t index = 0; index < numbers; ++index) store(grad_x[first + index], sum[index]);
+            by_lanes(numbers, [=](auto lanes, int64_t index) {
+                typedef decltype(lanes) L;
+                L::store(grad_x + first + index, L::load(sum + index));
+            });
         }
     }
 }

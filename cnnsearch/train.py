@@ -157,7 +157,7 @@ def train(
     loss_sum = torch.zeros((), device=device)
     generator = torch.Generator(device)
     optimizers = _optimizers(module, recipe, rate)
-    module = fused(module)
+    module, weights = fused(module), list(module.parameters())
     if since:
         go_on(whole, optimizers, since.tensors)
     yield from done
@@ -172,7 +172,7 @@ def train(
         loss.backward()
         for optimizer in optimizers:
             optimizer.step()
-        for weight in module.parameters():
+        for weight in weights:
             weight.grad = None
         loss_sum.add_(loss.detach())  # read once an epoch: reading it makes the program wait for the device
 

@@ -79,7 +79,7 @@ def test_a_class_made_from_torchs_own_computes_as_it_does_itself() -> None:
 
 @examples(150)
 @given(
-    shape=st.tuples(st.integers(2, 5), st.sampled_from(range(2, 25, 2)), st.integers(2, 9), st.integers(2, 9)),
+    shape=st.tuples(st.integers(2, 5), st.integers(1, 24), st.integers(2, 9), st.integers(2, 9)),
     pool=st.one_of(st.none(), layers(MaxPool, 4)),
     seed=st.integers(0, 1_000),
     relu=st.booleans(),
@@ -107,9 +107,10 @@ def with_pool(pool: MaxPool | None, shape: Shape) -> list[nn.Module]:
     return [make_layer(pool, shape)]
 
 
+@pytest.mark.parametrize("pool", [nn.Identity(), nn.MaxPool2d(2)], ids=["alone", "before a pool"])
 @pytest.mark.parametrize("channels", [1, 3, 8, 12, 64, 70])
-def test_norms_of_any_width_without_a_pool_are_compiled(channels: int) -> None:
-    module = nn.Sequential(norm(channels), nn.ReLU())
+def test_norms_of_any_width_are_compiled(channels: int, pool: nn.Module) -> None:
+    module = nn.Sequential(norm(channels), nn.ReLU(), pool)
     assert uses_compiled(copy.deepcopy(module), maps(4, channels, 6, 6))
     plain, ours = both(module, maps(4, channels, 6, 6, seed=1))
     torch.testing.assert_close(ours, plain, **CLOSE)
@@ -124,7 +125,7 @@ POOLS = (
 )
 
 
-@pytest.mark.parametrize("channels", [2, 12, 16, 40])
+@pytest.mark.parametrize("channels", [2, 5, 12, 16, 40])
 @pytest.mark.parametrize("pool", POOLS, ids=["lap over", "cover", "cover, padded", "gaps", "interlaced"])
 def test_bf16_maps_differ_by_their_last_digit(pool: nn.Module, channels: int) -> None:
     module = nn.Sequential(norm(channels), nn.ReLU(), pool)
@@ -204,13 +205,12 @@ def test_parameters_and_memory_are_the_modules_own() -> None:
 @pytest.mark.parametrize(
     ("module", "shape"),
     [
-        (nn.Sequential(nn.BatchNorm2d(3), nn.MaxPool2d(2)), (2, 3, 4, 4)),
         (nn.Sequential(nn.BatchNorm2d(2, affine=False), nn.ReLU()), (2, 2, 4, 4)),
         (nn.Sequential(nn.BatchNorm2d(2, momentum=None), nn.ReLU()), (2, 2, 4, 4)),
         (nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False)), (2, 2, 4, 4)),
         (nn.Sequential(nn.BatchNorm2d(2), nn.MaxPool2d(17)), (2, 2, 17, 17)),
     ],
-    ids=["odd channels before a pool", "no weights", "cumulative", "no memory", "a window of 289 taps"],
+    ids=["no weights", "cumulative", "no memory", "a window of 289 taps"],
 )
 def test_what_is_not_compiled_is_torchs_own(module: nn.Module, shape: tuple[int, ...]) -> None:
     assert not uses_compiled(copy.deepcopy(module), maps(*shape))
