@@ -46,7 +46,7 @@ class AdamW(Optimizer):
     def step(self) -> None:
         """Change every weight that has a gradient."""
         for group in self.groups:
-            weights, gradients = _with_gradients(group)
+            weights, gradients = with_gradients(group)
             if not weights:
                 continue
             states = [self._of(weight) for weight in weights]
@@ -76,7 +76,7 @@ class Sgd(Optimizer):
     def step(self) -> None:
         """Change every weight that has a gradient."""
         for group in self.groups:
-            weights, gradients = _with_gradients(group)
+            weights, gradients = with_gradients(group)
             for weight, gradient in zip(weights, gradients, strict=True):
                 first = weight not in self.memory
                 if first:
@@ -89,6 +89,7 @@ class Sgd(Optimizer):
                 )  # fmt: skip
 
 
-def _with_gradients(group: Group) -> tuple[list[Tensor], list[Tensor]]:
+def with_gradients(group: Group) -> tuple[list[Tensor], list[Tensor]]:
+    """Give the weights of a group that have a gradient, and their gradients."""
     weights = [weight for weight in group.weights if weight.grad is not None]
     return weights, [weight.grad for weight in weights if weight.grad is not None]

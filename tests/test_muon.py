@@ -15,7 +15,8 @@ from cnnsearch.optimizers import Group
 def test_singular_values_come_close_to_1(rows: int, columns: int, seed: int) -> None:
     drawn_OI = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed))
     left, singular, right = torch.linalg.svd(drawn_OI, full_matrices=False)
-    made_OI = orthogonal(left @ torch.diag(singular.clamp(min=0.1 * singular.norm())) @ right)
+    given_OI = left @ torch.diag(singular.clamp(min=0.1 * singular.norm())) @ right
+    made_OI = orthogonal(given_OI[None])[0]
     found = torch.linalg.svdvals(made_OI)
     assert made_OI.shape == (rows, columns)
     assert 0.6 < found.min() <= found.max() < 1.3
@@ -23,7 +24,7 @@ def test_singular_values_come_close_to_1(rows: int, columns: int, seed: int) -> 
 
 
 def test_a_gradient_of_0_moves_nothing() -> None:
-    assert orthogonal(torch.zeros(3, 4)).abs().max() == 0
+    assert orthogonal(torch.zeros(2, 3, 4)).abs().max() == 0
 
 
 @pytest.mark.parametrize("shape", [(8, 2, 3, 3), (8, 1, 1, 1), (4, 16, 3, 3)])
@@ -40,6 +41,23 @@ def test_a_step_does_not_depend_on_how_large_the_gradient_is(
     rows, columns = shape[0], shape[1] * shape[2] * shape[3]
     expected = 0.01 * PACE * max(rows, columns) ** 0.5 * (min(rows, columns) / columns) ** 0.5
     assert kernels[0].norm().item() == pytest.approx(expected, rel=0.4)
+
+
+@examples(40)
+@given(st.lists(st.tuples(st.integers(1, 80), st.integers(1, 12), st.integers(1, 3)), min_size=2, max_size=5))
+def test_kernels_step_together_as_they_would_alone(shapes: list[tuple[int, int, int]]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    together = [torch.ones(out, into, side, side, requires_grad=True) for out, into, side in shapes]
+    alone = [kernel.detach().clone().requires_grad_() for kernel in together]
+    optimizers = [Muon(Group(group, 0.1), torch.tensor(0.01), 0.9) for group in (together, *([each] for each in alone))]
+    for _ in range(2):
+        for kernel, other in zip(together, alone, strict=True):
+            kernel.grad = torch.randn(kernel.shape, generator=generator)
+            other.grad = kernel.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for kernel, other in zip(together, alone, strict=True):
+        torch.testing.assert_close(kernel, other, rtol=1e-3, atol=1e-4)
 
 
 def test_weight_decay_shrinks_a_kernel() -> None:
