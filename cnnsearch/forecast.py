@@ -5,11 +5,13 @@ from datetime import datetime
 from math import ceil
 from statistics import mean
 
+from cnnsearch.datasets import Facts
 from cnnsearch.devices import cores
+from cnnsearch.network import Network
 from cnnsearch.parts import SIMPLE, Finals, Pruner
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.recipe import Recipe
-from cnnsearch.speed import Speed, recall
+from cnnsearch.speed import Speed, images, recall, work
 from cnnsearch.units import roughly
 
 
@@ -34,20 +36,8 @@ def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], don
     return f"{told}, by this machine's speed in the run of {datetime.fromtimestamp(speed.time).astimezone().date()}"
 
 
-def passes_of(recipe: Recipe, pruner: Pruner) -> float:
-    """Give how often a candidate's training goes through the images, on average: few pass the pruner's rungs.
-
-    >>> passes_of(Recipe(epochs=5), Pruner(kind="halving", rungs=(1, 3), keep=0.25))
-    1.625
-    """
-    keep = {"none": 1.0, "median": 0.5}.get(pruner.kind, pruner.keep)
-    passes = enumerate(recipe.passes, start=1)
-    return sum(share * keep ** sum(rung < epoch for rung in pruner.rungs) for epoch, share in passes)
-
-
 def _trial_seconds(plan: Plan, drawn: Sequence[Candidate], speed: Speed) -> float:
-    images = plan.facts.train_images
-    return mean(passes_of(c.recipe, plan.pruner) * images * speed.seconds(c.network.cost.macs) for c in drawn)
+    return mean(_seconds(c.network, c.recipe, plan.pruner, plan.facts, speed) for c in drawn)
 
 
 def _finals_seconds(plan: Plan, finals: Finals, drawn: Sequence[Candidate], speed: Speed, workers: int) -> float:
@@ -55,5 +45,14 @@ def _finals_seconds(plan: Plan, finals: Finals, drawn: Sequence[Candidate], spee
     candidates = min(finals.candidates, plan.budget.trials)
     baselines = sum(name not in SIMPLE for name in finals.baselines)
     trainings = candidates + baselines + min(finals.finalists, candidates) * (finals.seeds - 1)
-    each = mean(sum(finals.recipe(c.recipe).passes) * speed.seconds(c.network.cost.macs) for c in drawn)
-    return ceil(trainings / workers) * each * plan.facts.train_images
+    nobody = Pruner(kind="none")
+    each = mean(_seconds(c.network, finals.recipe(c.recipe), nobody, plan.facts, speed) for c in drawn)
+    return ceil(trainings / workers) * each
+
+
+def _seconds(network: Network, recipe: Recipe, pruner: Pruner, facts: Facts, speed: Speed) -> float:
+    """Give the seconds of a training, on average: few pass the pruner's rungs."""
+    keep = {"none": 1.0, "median": 0.5}.get(pruner.kind, pruner.keep)
+    epochs = enumerate(recipe.passes, start=1)
+    read = sum(images(share, facts) * keep ** sum(rung < epoch for rung in pruner.rungs) for epoch, share in epochs)
+    return read * work(network, recipe.batch_size) * speed.seconds

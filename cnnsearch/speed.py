@@ -1,13 +1,14 @@
 """How fast did the last run on this machine train? Remembered for the next forecast on the same data set.
 
-Kept apart by data set: what a tiny network on tiny images costs is mostly overhead, and says nothing about larger ones.
+A run gives one number: seconds for each unit of work. What a network's work is made of is fixed, so that a run of large
+plain networks also tells how long small separable ones will take, of which each layer takes longer to start than to
+compute. Kept apart by data set all the same.
 """
 
 import json
 import time
 from contextlib import suppress
 from pathlib import Path
-from statistics import linear_regression, mean
 from typing import NamedTuple
 
 from platformdirs import user_state_path
@@ -15,53 +16,54 @@ from platformdirs import user_state_path
 from cnnsearch.datasets import Facts, platform_folder
 from cnnsearch.files import write_whole
 from cnnsearch.history import Run
+from cnnsearch.network import Network
+
+# In multiply-adds of a training step on a CPU, by `examples/benchmarks/steps.py`. On a GPU the shares are others, not
+# measured yet.
+LAYER = 7e6  # to start what a layer with weights does in a step: forward, backward and in the optimizer
+NUMBER = 14.0  # to pass over a number that a layer gives out
+VALIDATED = 0.4  # of the work on a training image: forward only, but not in bf16
+
+LEAST_TRIALS = 3  # fewer tell too little
+MOST_TRIALS = 100  # more take longer to read than they are worth
 
 
 class Speed(NamedTuple):
-    """What a run measured about this machine: seconds a training image = `base` + multiply-adds * `per_mac`."""
+    """What a run measured about this machine."""
 
-    base: float
-    per_mac: float
+    seconds: float
+    """For work as long as a multiply-add."""
     time: float
     """Unix seconds."""
 
-    def seconds(self, macs: int) -> float:
-        """Give the seconds a training image, all else included, for a network of so many multiply-adds."""
-        return self.base + macs * self.per_mac
+
+def work(network: Network, batch_size: int) -> float:
+    """Give the work of training on one image."""
+    layers = sum(bool(row.tensors) for row in network.layers)
+    numbers = sum(row.shape.numbers for row in network.layers)
+    return network.cost.macs + NUMBER * numbers + LAYER * layers / batch_size
 
 
-LEAST_TRIALS = 3  # fewer tell too little of what time goes with
+def images(share: float, facts: Facts) -> float:
+    """Give how many images an epoch trains on, so large a share of them; those of validation count by their work."""
+    return share * facts.train_images + VALIDATED * facts.validation_images
 
 
 def remember(run: Run, facts: Facts, device: str) -> None:
-    """Measure a run and keep the figures; a machine that keeps nothing is no fault."""
-    trained = [trial for trial in run.trials if trial.state in {"complete", "stopped"} and trial.epochs]
+    """Measure a run and keep the figure; a machine that keeps nothing is no fault."""
+    trained = [trial for trial in run.trials if trial.state in {"complete", "stopped"} and trial.epochs][-MOST_TRIALS:]
     if len(trained) < LEAST_TRIALS:
         return
-    base, per_mac = _fit(
-        [
-            (trial.macs, epoch.seconds / (share * facts.train_images))
-            for trial in trained
-            for epoch, share in zip(trial.epochs, trial.recipe.passes, strict=False)  # a stopped trial has fewer epochs
-        ]
+    seconds = sum(epoch.seconds for trial in trained for epoch in trial.epochs)
+    done = sum(
+        work(trial.network, trial.recipe.batch_size) * images(share, facts)
+        for trial in trained
+        for _, share in zip(trial.epochs, trial.recipe.passes, strict=False)  # a stopped trial has fewer epochs
     )
-    speed = Speed(base, per_mac, time.time())
     with suppress(OSError):
         path = _file(facts.key, device)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, json.dumps(speed._asdict()))
-
-
-def _fit(points: list[tuple[int, float]]) -> tuple[float, float]:
-    """Fit a line by least squares; instead of one that falls a level one, of one that begins below 0 one through 0."""
-    macs, seconds = zip(*points, strict=True)
-    if len(set(macs)) > 1:
-        slope, intercept = linear_regression(macs, seconds)
-        if slope >= 0 and intercept >= 0:
-            return intercept, slope
-        if slope >= 0:
-            return 0.0, mean(seconds) / mean(macs)
-    return mean(seconds), 0.0
+        write_whole(path, json.dumps(Speed(seconds / done, time.time())._asdict()))
 
 
 def recall(dataset: str, device: str) -> Speed | None:

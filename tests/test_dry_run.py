@@ -14,7 +14,7 @@ from cnnsearch.datasets import FACTS
 from cnnsearch.history import read
 from cnnsearch.plan import Plan
 from cnnsearch.preview import describe, out_of_reach
-from cnnsearch.speed import Speed
+from cnnsearch.speed import Speed, images, work
 from cnnsearch.study.__main__ import main
 
 PLAN = """
@@ -83,7 +83,7 @@ def test_rungs_that_no_training_comes_to_stop_nothing() -> None:
 
 
 def test_more_workers_than_cores_are_no_faster(monkeypatch: pytest.MonkeyPatch) -> None:
-    remembered(monkeypatch, Speed(0.0, 1e-9, 1_699_963_200.0))
+    remembered(monkeypatch, Speed(1e-9, 1_699_963_200.0))
     monkeypatch.setattr("cnnsearch.forecast.cores", lambda: 2)
     two, many = (line("forecast", executor={"workers": count, "device": "cpu"}) for count in (2, 99))
     assert many == two
@@ -105,9 +105,9 @@ def test_a_dry_run_of_the_defaults_needs_no_data(tmp_path: Path) -> None:
 
 def test_the_forecast_follows_from_the_last_runs_speed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Plan.model_validate(ONE)
-    network = plan.draw(lambda _: 0).network
-    a_third = 1 / plan.facts.train_images  # of an epoch's 3 s; the rest goes with the multiply-adds
-    remembered(monkeypatch, Speed(a_third, 2 * a_third / network.cost.macs, 1_699_963_200.0))
+    candidate = plan.draw(lambda _: 0)
+    epoch = work(candidate.network, candidate.recipe.batch_size) * images(1.0, plan.facts)
+    remembered(monkeypatch, Speed(3 / epoch, 1_699_963_200.0))
     when = "by this machine's speed in the run of 2023-11-14"
     # 20 trials, each of 5 epochs and a quarter of 5 more, 3 s an epoch, on 2 workers: 188 s.
     # Finals of 5 candidates, 2 baselines and twice 2 more seeds, 30 s each, on 2 workers: 6 turns, 180 s.
@@ -128,7 +128,7 @@ def test_nothing_is_forecast_where_every_drawn_network_is_over_a_limit(
     limits: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(afford, "MOST_FILLINGS", 0)  # as if the space were too large to look ahead
-    remembered(monkeypatch, Speed(0.0, 1e-9, 1_699_963_200.0))
+    remembered(monkeypatch, Speed(1e-9, 1_699_963_200.0))
     assert line("forecast", limits=limits) == "forecast  unknown until the first run"
 
 
@@ -136,10 +136,10 @@ def test_a_speed_is_remembered_for_its_data_set_and_kind_of_device(tmp_path: Pat
     there = speed._file("mnist", "cuda:0")  # noqa: SLF001 (where it is kept is nobody else's business)
     assert there.is_relative_to(tmp_path)
     there.parent.mkdir(parents=True)
-    there.write_text(json.dumps(Speed(0.0, 1e-9, 0.0)._asdict()))
+    there.write_text(json.dumps(Speed(1e-9, 0.0)._asdict()))
     assert speed.recall("mnist", "cpu") is None
     assert speed.recall("digits", "cuda:0") is None
-    assert speed.recall("mnist", "cuda:1") == Speed(0.0, 1e-9, 0.0)
+    assert speed.recall("mnist", "cuda:1") == Speed(1e-9, 0.0)
 
 
 def test_a_run_leaves_its_speed_behind(tmp_path: Path) -> None:
@@ -148,26 +148,24 @@ def test_a_run_leaves_its_speed_behind(tmp_path: Path) -> None:
     speed.remember(run, facts, "cpu:0")
     found = speed.recall("mnist", "cpu")
     assert found is not None
-    epochs = [(trial.macs, epoch.seconds / facts.train_images) for trial in run.trials for epoch in trial.epochs]
-    assert sum(found.seconds(macs) for macs, _ in epochs) == pytest.approx(sum(seconds for _, seconds in epochs))
+    done = [
+        work(trial.network, trial.recipe.batch_size) * images(share, facts)
+        for trial in run.trials
+        for _, share in zip(trial.epochs, trial.recipe.passes, strict=False)
+    ]
+    assert found.seconds * sum(done) == pytest.approx(sum(e.seconds for trial in run.trials for e in trial.epochs))
+
+
+def test_work_is_what_is_computed_passed_over_and_started() -> None:
+    network = Plan.model_validate(ONE).draw(lambda _: 0).network
+    numbers = 3 * 8 * 6 * 6 + 8 + 8 + 10  # of conv, norm and ReLU; of the pool, made flat, and the linear layer
+    assert work(network, 32) == network.cost.macs + 14 * numbers + 7_000_000 * 3 / 32
+    assert images(0.5, FACTS["mnist"]) == 0.5 * 55_000 + 0.4 * 5_000
 
 
 def test_a_few_trials_leave_no_speed_behind(tmp_path: Path) -> None:
     speed.remember(read(write_run(tmp_path / "run", states=("complete", "stopped"))), FACTS["mnist"], "cpu")
     assert speed.recall("mnist", "cpu") is None
-
-
-@pytest.mark.parametrize(
-    ("points", "line"),
-    [
-        ([(0, 1.0), (10, 3.0)], (1.0, 0.2)),
-        ([(10, 3.0), (10, 5.0)], (4.0, 0.0)),  # all alike
-        ([(10, 3.0), (20, 1.0)], (2.0, 0.0)),  # falls
-        ([(10, 1.0), (20, 3.0)], (0.0, 2 / 15)),  # begins below 0
-    ],
-)
-def test_speed_is_a_line_that_never_falls(points: list[tuple[int, float]], line: tuple[float, float]) -> None:
-    assert speed._fit(points) == pytest.approx(line)  # noqa: SLF001 (the law behind the file)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"speed": 3}', "\x00"])
