@@ -55,7 +55,7 @@ class DataSet(NamedTuple):
 
 
 def load(name: str, root: Path, device: torch.device) -> DataSet:
-    """Return training and validation images on a device; the test images are not even parsed.
+    """Return training and validation images on a device, and no test image.
 
     `name` is a data set's key (`Facts.key`).
     """
@@ -100,7 +100,10 @@ def fingerprint(splits: Sequence[Split]) -> str:
 
 
 def _moments(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each channel, exact: from how often each byte occurs."""
+    """Return mean and standard deviation of each channel, exact: from how often each byte occurs.
+
+    Of a channel that is the same everywhere the deviation counts as 1: there is nothing to scale.
+    """
     pixels_B = torch.arange(256, dtype=torch.float64) / 255
     means: list[float] = []
     stds: list[float] = []
@@ -108,7 +111,8 @@ def _moments(images_NCHW: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]
         share_B = torch.bincount(images_NHW.flatten(), minlength=256).double() / images_NHW.numel()
         mean = (share_B * pixels_B).sum()
         means.append(mean.item())
-        stds.append((share_B * (pixels_B - mean) ** 2).sum().sqrt().item())
+        std = (share_B * (pixels_B - mean) ** 2).sum().sqrt().item()
+        stds.append(std if len(share_B.nonzero()) > 1 else 1.0)
     return tuple(means), tuple(stds)
 
 

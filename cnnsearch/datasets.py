@@ -21,7 +21,8 @@ class Facts(NamedTuple):
     validation_images: int
     test_images: int
     sha256: str
-    """Of the bytes of images and labels, training split then validation split: which images are in which counts."""
+    """Of a known set of the bytes of images and labels, training split then validation split; of images of one's own of
+    all splits and the classes' names."""
     key: str
     """Under which the loader finds it: the name of a known set, or that of one of the user's own with its SHA-256."""
     notice: str = ""

@@ -24,14 +24,15 @@ def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], don
     if speed is None or not drawn:
         return "unknown until the first run"
     workers = min(len(devices), cores()) if devices[0] == "cpu" else len(devices)
-    search = left * _trial_seconds(plan, drawn, speed) / workers
+    each = _trial_seconds(plan, drawn, speed) / workers
+    search = left * each
     if plan.budget.minutes:
         search = min(search, 60 * plan.budget.minutes)
     least = "at least" if plan.budget.until_flat else "about"
     told = f"{least} {roughly(search)} for the search" if left else "nothing for the search"
     if plan.finals:
         finals = _finals_seconds(plan, plan.finals, drawn, speed, workers)
-        finals += search if "random-search" in plan.finals.baselines else 0
+        finals += plan.budget.trials * each if "random-search" in plan.finals.baselines else 0
         told += f" and {roughly(finals)} for the finals"
     return f"{told}, by this machine's speed in the run of {datetime.fromtimestamp(speed.time).astimezone().date()}"
 

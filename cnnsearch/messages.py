@@ -37,6 +37,8 @@ class Job(Word):
     """File to write when the last epoch is over."""
     seconds: float | None = None
     """After so many the executor ends the worker, and the trial has failed; None for never."""
+    spent: float = 0.0
+    """Of these, by an earlier job of the same training."""
 
 
 def checkpoint_of(weights: Path) -> Path:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -56,15 +57,16 @@ def _cache() -> Path:
 
 def _load(compiler: str) -> ctypes.CDLL:
     path = _cache() / "native" / f"{_identity(compiler)}.so"
-    if not path.exists():
-        kept = _is_made(path.parent)
-        with tempfile.TemporaryDirectory(dir=path.parent if kept else None) as scratch:
-            made = Path(scratch) / path.name
-            command = (compiler, *FLAGS, str(SOURCE), "-o", str(made))
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS)  # noqa: S603 (no shell)
-            if not kept:
-                return ctypes.CDLL(str(made))  # it stays loaded when the file is gone
-            made.replace(path)  # in one step: several workers may be at it
+    with suppress(OSError):  # it is not there, or a power cut has left a part of it
+        return ctypes.CDLL(str(path))
+    kept = _is_made(path.parent)
+    with tempfile.TemporaryDirectory(dir=path.parent if kept else None) as scratch:
+        made = Path(scratch) / path.name
+        command = (compiler, *FLAGS, str(SOURCE), "-o", str(made))
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS)  # noqa: S603 (no shell)
+        if not kept:
+            return ctypes.CDLL(str(made))  # it stays loaded when the file is gone
+        made.replace(path)  # in one step: several workers may be at it
     return ctypes.CDLL(str(path))
 
 

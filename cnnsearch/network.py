@@ -1,4 +1,4 @@
-"""What is a whole network? An input, blocks, a head and classes: valid by construction, priced in microseconds."""
+"""What is a whole network? An input, blocks, a head and classes: valid by construction, priced before it is built."""
 
 import hashlib
 import json

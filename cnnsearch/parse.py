@@ -38,7 +38,7 @@ def _weight(data: Plain) -> int:
     if not isinstance(data, dict):
         return 1
     mapping = cast("dict[str, Plain]", data)
-    times = min(max(_integers(mapping["repeat"]), default=1), MOST_REPEATS) if "repeat" in mapping else 1
+    times = max(0, min(max(_integers(mapping["repeat"]), default=1), MOST_REPEATS)) if "repeat" in mapping else 1
     return times * sum(map(_weight, mapping.values())) + _steps(mapping)
 
 

@@ -251,7 +251,7 @@ class Plan(Word):
     @property
     def folder(self) -> Path:
         """Where the run lives."""
-        return Path(self.runs) / self.run_name
+        return Path(self.runs).expanduser() / self.run_name
 
 
 _KNOWN = Plan.model_fields.keys() | {"$schema"}

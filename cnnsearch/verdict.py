@@ -149,6 +149,15 @@ def verdict(run: Run) -> Verdict | None:
     return Verdict(winner, compared, seeds, gap, len(run.openings), meets, _is_repeated(run, finals))
 
 
+def lacking(run: Run) -> str:
+    """Say why the finals of a run have no winner; nothing where they have one, or did not begin."""
+    if not run.retrained or verdict(run):
+        return ""
+    reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in run.retrained if each.reason)
+    way_out = "other epochs for them or a longer search may have one; a bug, a dead worker, a timeout are tried again"
+    return f"the finals have no winner ({reasons}); {way_out} by the same command"
+
+
 def other_schedule(winner: Row) -> str:
     """Say where the search trained for another number of epochs: then the gap tells of that too."""
     assert winner.trial

@@ -280,7 +280,7 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
         beside_train,
         (
             "/extra: stands beside train/, where only test/ and validation/ may stand;"
-            " put it into one of these, or take it out"
+            " put it into one of these, or take it out; where train is a class, put all classes under train/"
         ),
     ),
     "two folders for validation": (

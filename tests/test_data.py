@@ -24,11 +24,12 @@ from mirrored import bring
 from torchvision.datasets import mnist
 
 from cnnsearch import data, datasets, download
-from cnnsearch.data import DataSet, Split, fingerprint, load, load_test
+from cnnsearch.data import DataSet, Split, _moments, fingerprint, load, load_test
 from cnnsearch.datasets import FACTS, File, data_root, mnist_folder
 from cnnsearch.download import prepare
 from cnnsearch.errors import DataError, DiskFullError
 from cnnsearch.splits import stratified
+from cnnsearch.train import normalised
 
 CPU = torch.device("cpu")
 # The first 16 digits of the hashes of training, validation and test split: which image is where never changes.
@@ -424,6 +425,16 @@ def test_the_splits_of_digits_are_fixed_and_disjoint(digits: DataSet) -> None:
     assert [fingerprint([split])[:16] for split in (digits.train, digits.validation, test)] == DIGITS
     images = [image.numpy().tobytes() for split in (digits.train, digits.validation, test) for image in split[0]]
     assert len(set(images)) == 1797
+
+
+def test_a_channel_that_is_the_same_everywhere_becomes_0(digits: DataSet) -> None:
+    images_NCHW = digits.train.images_NCHW
+    two = images_NCHW.new_full((len(images_NCHW), 2, *images_NCHW.shape[2:]), 7)
+    two[:, 0] = images_NCHW[:, 0]
+    mean, std = _moments(two)
+    assert (mean[1], std[1]) == (pytest.approx(7 / 255), 1.0)
+    made = normalised(two, digits._replace(mean=mean, std=std))
+    assert made[:, 1].abs().max() < 1e-6
 
 
 def test_the_training_pixels_of_digits_are_normalised_by_mean_and_std(digits: DataSet) -> None:

@@ -119,6 +119,10 @@ def test_the_forecast_follows_from_the_last_runs_speed(tmp_path: Path, monkeypat
     done = {**there, "budget": {"trials": 10}}
     assert line("forecast", **done) == f"forecast  nothing for the search and 3 min for the finals, {when}"
     assert line("forecast", finals=None, **done) == "forecast  nothing is left to do"
+    twin = {"finals": {"baselines": ["random-search"], "candidates": 1, "finalists": 1, "seeds": 1}}
+    # 20 trials more in 188 s, and finals of two trainings at once, 30 s; whatever the study itself has done.
+    assert line("forecast", **twin) == f"forecast  about 3 min for the search and 4 min for the finals, {when}"
+    assert line("forecast", **{**done, **twin}) == f"forecast  nothing for the search and 2 min for the finals, {when}"
     halves = {"pruner": {"kind": "none"}, "budget": {"trials": 200, "minutes": 7}, "finals": None}
     assert line("forecast", **halves) == f"forecast  about 7 min for the search, {when}"
 

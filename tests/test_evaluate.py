@@ -53,6 +53,7 @@ from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.plan import Plan
 from cnnsearch.report import smaller
 from cnnsearch.report.write import as_page
+from cnnsearch.study import ending
 from cnnsearch.tradeoff import Tie
 from cnnsearch.verdict import Against, decided, other_schedule, verdict
 
@@ -650,6 +651,20 @@ def test_a_run_in_a_folder_of_another_name_is_evaluated(study: Path) -> None:
 def test_a_run_is_found_from_within_its_folder(study: Path) -> None:
     done = python(["-m", "cnnsearch.evaluate", "."], study)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_study_whose_finals_have_no_winner_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    budget = {"trials": 1, "minutes": None, "until_flat": False}
+    folder = write_run(tmp_path / "x", ("complete",), plan={"finals": FINALS, "budget": budget})
+    failed = {"state": "failed", "reason": "diverged: epoch 1", "parameters": 1, "macs": 1, "accuracies": ()}
+    with record.own(folder) as to:
+        to.append(Retrained.model_validate({"entrant": "trial 0", "seed": 0, **failed}))
+    assert ending.show(history.read(folder), "") == 1
+    said = " ".join(capsys.readouterr().out.split())
+    law = (
+        "The finals have no winner (trial 0: diverged: epoch 1); other epochs for them or a longer search may have one"
+    )
+    assert law in said
 
 
 def test_random_search_that_is_not_over_is_refused(study: Path) -> None:

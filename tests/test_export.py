@@ -189,6 +189,18 @@ def test_the_card_tells_data_protocol_figures_environment_and_commands(run: Path
     assert "| plain torch | model.py, weights.safetensors |" in text
 
 
+def test_the_card_tells_to_what_form_pictures_were_brought(run: Path, digits: DataSet, table: Table) -> None:
+    source = find(run)
+    assert source.run
+    image = {"size": [64, 48], "channels": 1}
+    other = source._replace(run=source.run._replace(plan={**source.run.plan, "image": image}))
+    told = card(other, digits._replace(name="mine"), table)
+    said = (
+        "of 10 classes; all were stretched or shrunk, bilinearly, to 64x48 pixels and made grey. SHA-256 of all images"
+    )
+    assert said in told
+
+
 def test_the_study_beside_the_card_is_a_plan_without_places_of_this_machine(run: Path) -> None:
     study = json.loads((run / "export" / "study.json").read_text())
     assert Plan.model_validate(study).data == Plan(dataset="digits").facts.sha256

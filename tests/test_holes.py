@@ -87,6 +87,12 @@ def test_names_are_paths_with_the_options_number() -> None:
     ]
 
 
+def test_a_negative_repeat_does_not_make_room_for_a_huge_one() -> None:
+    many = {"repeat": 64, "block": {"repeat": 64, "block": {"choice": [1] * 100}}}
+    with pytest.raises(InvalidSpecError, match="repeats and ranges come to 413,760"):
+        read([{"repeat": -64, "block": many["block"]}, many])
+
+
 def test_each_repetition_draws_its_own_values_and_repeats_may_be_nested() -> None:
     inner = {"repeat": {"choice": [2, 1]}, "block": {"choice": ["a", "b"]}}
     tree = read([{"repeat": 2, "block": inner}, "end"])

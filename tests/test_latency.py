@@ -65,6 +65,14 @@ def test_a_process_that_does_not_start_is_told_with_its_log(tmp_path: Path) -> N
     assert str(error.value) == f"{law}; its log is {tmp_path / 'log'}"
 
 
+def test_a_process_that_never_is_ready_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(meter_module, "MOST_SECONDS", 0.2)
+    with pytest.raises(RunError) as error:
+        meter(tmp_path / "log", "import time", "time.sleep(600)")
+    law = "the process that measures latencies took longer than 0.2 seconds to start"
+    assert str(error.value) == f"{law}; the log is {tmp_path / 'log'}"
+
+
 def test_a_process_that_ends_while_it_measures_is_told(tmp_path: Path) -> None:
     ending = meter(tmp_path / "log", READY, "input()", "raise SystemExit(4)")
     with pytest.raises(RunError, match="ended with exit status 4"):

@@ -267,6 +267,14 @@ def test_an_error_that_spoils_nothing_ends_only_its_trial(tmp_path: Path, device
         assert workers() == before
 
 
+def test_what_an_earlier_job_spent_counts(tmp_path: Path) -> None:
+    with start(tmp_path) as executor:
+        executor.submit(job(7, "hang", seconds=600.0).model_copy(update={"spent": 599.0}))
+        failed = until(executor, lambda event: isinstance(event, Failed) and event.trial == 7)[-1]
+    assert isinstance(failed, Failed)
+    assert (failed.reason, failed.message) == ("timeout", "its training took more than 600 s")
+
+
 def test_a_log_that_grows_without_end_is_cut_to_its_end(executor: LocalExecutor, tmp_path: Path) -> None:
     executor.submit(job(7, "write_much"))
     until(executor, is_a(Done))

@@ -1,5 +1,6 @@
 """Compiling and loading: once a machine, whole or not at all, and never an obstacle."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,6 +49,16 @@ def test_a_compiler_that_fails_is_quoted_and_leaves_nothing(
     assert "training without compiled layers: " in (said := capfd.readouterr().err)
     assert said.endswith("says\nno such option\n\n")
     assert list(home.iterdir()) == []
+
+
+def test_what_a_power_cut_left_of_one_is_made_anew(home: Path) -> None:
+    compiler = shutil.which("c++")
+    assert compiler
+    home.mkdir(parents=True)
+    made = home / f"{native._identity(compiler)}.so"  # noqa: SLF001 (where it lies)
+    made.touch()
+    assert native.library() is not None
+    assert made.stat().st_size > 0
 
 
 @pytest.mark.usefixtures("home")

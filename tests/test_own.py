@@ -32,7 +32,7 @@ from cnnsearch.own.picture import read as read_picture
 from cnnsearch.plan import Plan
 from cnnsearch.sameness import decisive
 from cnnsearch.space import uniformly
-from cnnsearch.study import conduct
+from cnnsearch.study.kept import keep as keep_plan
 
 CPU = torch.device("cpu")
 
@@ -371,10 +371,10 @@ def test_a_plan_for_other_images_is_refused_with_the_difference(tmp_path: Path, 
 def test_a_run_on_changed_images_is_refused_with_the_difference(tmp_path: Path, root: Path) -> None:
     folder = fill(tmp_path / "mine", count=40)
     (tmp_path / "run").mkdir()
-    conduct._keep_plan(tmp_path / "run", plan_of(folder, root))  # noqa: SLF001 (before anything is trained)
+    keep_plan(plan_of(folder, root, runs=str(tmp_path), name="run"))
     changed(folder)
     with pytest.raises(RunError) as caught:
-        conduct._keep_plan(tmp_path / "run", plan_of(folder, root))  # noqa: SLF001
+        keep_plan(plan_of(folder, root, runs=str(tmp_path), name="run"))
     lines = [line.strip() for line in str(caught.value).splitlines()]
     assert lines[0] == f"{tmp_path / 'run'} was made by another plan, and results of two plans cannot be compared:"
     assert lines[1].startswith('data: "')

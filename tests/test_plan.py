@@ -440,3 +440,8 @@ def test_another_kind_of_stopping_takes_its_own_share() -> None:
     assert Plan.model_validate({}).pruner.keep == 0.08
     assert Plan.model_validate({"pruner": {"kind": "successive"}}).pruner.keep == 0.08
     assert Plan.model_validate({"pruner": {"kind": "halving"}}).pruner == Pruner(kind="halving", rungs=(1,))
+
+
+def test_a_home_may_be_named_by_its_sign(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert Plan.model_validate({"runs": "~/runs", "name": "x"}).folder == Path("/somewhere/runs/x")

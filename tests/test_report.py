@@ -17,7 +17,7 @@ from cnnsearch.events import Epoch, FinalState, Finished, Started
 from cnnsearch.history import Run, read
 from cnnsearch.network import Network
 from cnnsearch.objectives import WORDS, Aim
-from cnnsearch.report import figures, write_report
+from cnnsearch.report import charts, figures, write_report
 from cnnsearch.report.charts import Material
 from cnnsearch.report.drawing import drawn, stages
 from cnnsearch.report.figures import Figure
@@ -62,6 +62,17 @@ def test_the_page_ranks_the_networks(run: Run, page: str) -> None:
 def test_every_figure_is_drawn_from_an_ordinary_run(run: Run, page: str, figure: Figure) -> None:
     assert figures.draw(figure, _material(run)).reason == ""
     assert f"<h2>{figure.title}</h2>" in page
+
+
+def test_the_timeline_shows_what_was_trained_and_nothing_else(run: Run) -> None:
+    (figure,) = charts.timeline(_material(run))
+    shown = {bar.name: set(bar.y) for bar in figure.data}
+    trained = [trial for trial in run.trials if trial.slot is not None]
+    assert shown == {
+        state: {trial.number for trial in trained if trial.state == state}
+        for state in {trial.state for trial in trained}
+    }
+    assert [len(bar.x) == len(bar.y) == len(bar.base) == len(bar.text) for bar in figure.data] == [True] * len(shown)
 
 
 def test_no_figure_has_a_button_to_a_cloud_or_the_makers_mark(page: str) -> None:

@@ -227,6 +227,26 @@ def test_a_changed_plan_under_the_same_name_is_refused_naming_each_difference(tm
     assert {path: path.read_bytes() for path in before if path.name != "lock"} == {
         path: content for path, content in before.items() if path.name != "lock"
     }
+    named = ("--dataset", "digits", "--name", "mine", "--runs", str(tmp_path), "--dry-run")
+    status, shown, told = run(tmp_path, *named)
+    assert (status, shown) == (1, "")
+    assert told.startswith(f"{tmp_path}/mine was made by another plan, and results of two plans cannot be compared:\n")
+
+
+def test_blocks_that_were_changed_since_are_refused_with_what_they_cost(tmp_path: Path) -> None:
+    search(plan(tmp_path, name="mine", budget={"trials": 1}))
+    record = tmp_path / "mine" / "record.jsonl"
+    told = [json.loads(line) for line in record.read_text().splitlines()]
+    (asked,) = [line for line in told if line["event"] == "asked"]
+    for line in told:
+        del line["crc"]  # it is right for what the line said before
+    before = dict(asked)
+    asked["parameters"] = 7  # as if the block had been another one then
+    record.write_text("".join(f"{json.dumps(line)}\n" for line in told))
+    with pytest.raises(RunError) as error:
+        search(plan(tmp_path, name="mine", budget={"trials": 2}))
+    law = f"blocks of the kinds plain: trial 0 had 7 parameters and {before['macs']:,} multiply-adds, now "
+    assert f"  {law}{before['parameters']:,} and {before['macs']:,}\n" in str(error.value)
 
 
 def test_a_second_coordinator_is_refused_naming_the_first(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from cnnsearch.plan_file import imports_of
 from cnnsearch.record import Record, own
 from cnnsearch.terminal import Bar
 from cnnsearch.units import percent
-from cnnsearch.verdict import to_judge, verdict
+from cnnsearch.verdict import lacking, to_judge, verdict
 from cnnsearch.versions import versions
 
 
@@ -46,10 +46,8 @@ def evaluate(folder: Path, *, finals: dict[str, Any] | None = None, quiet: bool 
         write_whole(folder / PLAN, json.dumps({**stored, "finals": plan.stored()["finals"]}, indent=2) + "\n")
         hold(plan, folder, record, quiet=quiet)
     run = history.read(folder)
-    if verdict(run) is None:
-        reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in run.retrained if each.reason)
-        way_out = "other --epochs or a longer search may have one; a bug, a dead worker, a timeout are tried again"
-        raise RunError(f"{folder}: the finals have no winner ({reasons}); {way_out} by the same command")
+    if told := lacking(run):
+        raise RunError(f"{folder}: {told}")
     return run
 
 

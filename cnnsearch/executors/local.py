@@ -47,7 +47,7 @@ class _Slot:
     job: Job | None = None
     """Told to the worker as soon as that is ready: one that dies before has not hurt it."""
     since: float = 0.0
-    """When the worker got its job."""
+    """When the worker got its job, and as much earlier as the training had been at it before."""
     false_starts: int = 0
     leaving: str = ""
     """Why its worker was ended on purpose, until its end is heard."""
@@ -232,7 +232,7 @@ class LocalExecutor(Executor):
 
 
 def _begin(slot: _Slot, job: Job) -> None:
-    slot.since = monotonic()
+    slot.since = monotonic() - job.spent
     slot.worker.say(job)
 
 

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from cnnsearch.data import DataSet
+from cnnsearch.datasets import FACTS
 from cnnsearch.export.source import Source
 from cnnsearch.export.table import Table, in_markdown, in_words
 from cnnsearch.history import Run
@@ -50,7 +52,7 @@ def card(source: Source, data: DataSet, table: Table) -> str:
         "Result": _result(source, table),
         "Files": _files(table),
         "Use": _use(source),
-        "Data": _data(data),
+        "Data": _data(data, source.run),
         "Protocol": _protocol(source),
         "Limits": LIMITS.format(dataset=data.name),
         "Made with": _made_with(source, table),
@@ -109,14 +111,24 @@ def _use(source: Source) -> str:
     )
 
 
-def _data(data: DataSet) -> str:
+def _data(data: DataSet, run: Run | None) -> str:
+    hashed = "training and validation images with their labels" if data.name in FACTS else "all images and labels"
     return (
         f"{data.name}: {len(data.train.labels_N):,} training, {len(data.validation.labels_N):,} validation and "
-        f"{data.test_images:,} test images of {len(data.classes)} classes. SHA-256 of training and validation images "
-        f"with their labels: `{data.sha256}`. Weights were learned from the training images, networks chosen by "
+        f"{data.test_images:,} test images of {len(data.classes)} classes{_brought(run)}. SHA-256 of {hashed}: "
+        f"`{data.sha256}`. Weights were learned from the training images, networks chosen by "
         "the validation images; this export calibrated int8 on training images, compared on validation images, and "
         "read no test image."
     )
+
+
+def _brought(run: Run | None) -> str:
+    """Say to what form images were brought, if to any: so must others be before they are read."""
+    image: dict[str, Any] = (run and run.plan.get("image")) or {}
+    size, channels = image.get("size"), image.get("channels")
+    changes = [f"stretched or shrunk, bilinearly, to {size[0]}x{size[1]} pixels"] if size else []
+    changes += [{1: "made grey", 3: "made RGB"}[channels]] if channels else []
+    return f"; all were {' and '.join(changes)}" if changes else ""
 
 
 def _protocol(source: Source) -> str:

@@ -69,7 +69,8 @@ def _splits(folder: Path, faults: list[str]) -> dict[Path, str]:
     for name in names:
         if name not in SPLIT_OF:
             law = "stands beside train/, where only test/ and validation/ may stand"
-            faults.append(f"/{name}: {law}; put it into one of these, or take it out")
+            way = "put it into one of these, or take it out; where train is a class, put all classes under train/"
+            faults.append(f"/{name}: {law}; {way}")
     if {"val", "validation"} <= set(names):
         faults.append("it has both val/ and validation/; put them together")
     return {folder / name: split for name, split in SPLIT_OF.items() if name in names}

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 from cnnsearch.datasets import Facts
-from cnnsearch.errors import DataError, DiskFullError
+from cnnsearch.errors import FULL, DataError, DiskFullError
 from cnnsearch.files import sync_file, sync_folder, write_whole
 from cnnsearch.lock import in_turn
 from cnnsearch.own import folder
@@ -76,7 +76,8 @@ def facts_of(source: str, image: Image, root: Path) -> Facts:
         raise
     except OSError as error:
         law = f"the images of {source} cannot be kept there ({error.strerror or error})"
-        raise DataError(f"{own_root(root)}: {law}; free space, or name another --data-root") from error
+        kind = DiskFullError if error.errno in FULL else DataError
+        raise kind(f"{own_root(root)}: {law}; free space, or name another --data-root") from error
 
 
 def kept(key: str, root: Path) -> Kept:
@@ -177,7 +178,8 @@ def _write_split(draft: Path, split: str, found: "Found") -> str:
     labels_N = np.array([found.labels[row] for row in rows], dtype="<i8")
     for kind, array in (("images", images_NCHW), ("labels", labels_N)):
         with (draft / f"{split}_{kind}.npy").open("wb") as file:
-            np.save(file, array, allow_pickle=False)
+            np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+            file.write(array.data)  # numpy's own way does not say why a disk takes no more
             file.flush()
             sync_file(file.fileno())
     return digest_of(images_NCHW, labels_N)

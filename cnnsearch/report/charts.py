@@ -204,7 +204,7 @@ def curves(material: Material) -> Sequence[Chart]:
 
 def timeline(material: Material) -> Sequence[Chart]:
     """Draw when each trial was trained."""
-    begun = [trial for trial in material.run.trials if trial.slot is not None]
+    begun = {trial.number for trial in material.run.trials if trial.slot is not None}
     if not begun:
         raise NotYetError("the timeline needs at least 1 trial that a worker began with; there is none")
     figure: Chart = optuna.visualization.plot_timeline(material.study)
@@ -212,5 +212,8 @@ def timeline(material: Material) -> Sequence[Chart]:
     figure.data = tuple(bar for bar in figure.data if bar.name in names)
     for bar in figure.data:
         bar.update(name=names[bar.name], marker={"color": STATE_COLORS[names[bar.name]]})
+        trained = [place for place, number in enumerate(bar.y) if number in begun]  # others were answered at once
+        bar.update({part: [bar[part][place] for place in trained] for part in ("x", "y", "base", "text")})
+    figure.data = tuple(bar for bar in figure.data if bar.y)
     figure.update_xaxes(title="time").update_yaxes(title="trial", autorange="reversed")
     return [figure.update_layout(height=min(900, 220 + 5 * len(material.run.trials)))]

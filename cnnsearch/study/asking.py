@@ -87,7 +87,7 @@ class Asking:
 
     def _first(self, number: int, candidate: Candidate) -> int:
         """Name the trial whose result stands for this candidate: its own, unless it is known and not trained again."""
-        return number if self._plan.trains_again else self._ledger.seen[candidate.fingerprint]
+        return number if self._plan.trains_again else self._ledger.seen.get(candidate.fingerprint, number)
 
     def _start_network(self, number: int) -> Candidate | None:
         return self._plan.start_with(self._plan.start[number]) if number < len(self._plan.start) else None

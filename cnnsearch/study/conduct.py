@@ -1,6 +1,5 @@
 """How does a study run, from its plan to its page?"""
 
-import json
 import os
 import socket
 import time
@@ -13,24 +12,22 @@ from cnnsearch import history
 from cnnsearch.datasets import data_root
 from cnnsearch.devices import slots
 from cnnsearch.download import prepare
-from cnnsearch.errors import RunError
 from cnnsearch.evaluate import hold
 from cnnsearch.evaluate.entrants import random_twin
 from cnnsearch.evaluate.publish import figures, renew
 from cnnsearch.events import Closed, CloseState, Opened
 from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
-from cnnsearch.files import make_folder, sync_folder, write_whole
+from cnnsearch.files import make_folder, sync_folder
 from cnnsearch.gain import expected_gain
-from cnnsearch.history import PLAN, Run
+from cnnsearch.history import Run
 from cnnsearch.imports import import_kinds
-from cnnsearch.own.keep import changes as changed_images
 from cnnsearch.plan import Plan
 from cnnsearch.preview import out_of_reach
 from cnnsearch.record import Record, own
-from cnnsearch.sameness import differences
 from cnnsearch.speed import remember
 from cnnsearch.study.best import publish, tidy
+from cnnsearch.study.kept import keep
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.screen import Screen, bar_of
 from cnnsearch.study.summary import summarize, write_summary
@@ -67,7 +64,7 @@ def _search_until_enough(plan: Plan, record: Record, bar: Bar, notice: str) -> N
 
     Once the finals have begun that is settled: what they tell of the noise shall not begin the search anew.
     """
-    _keep_plan(plan.folder, plan)
+    keep(plan)
     if not plan.budget.until_flat:
         _search(plan, record, Screen(plan, bar), notice)
         return
@@ -202,23 +199,6 @@ def _proposer(plan: Plan, ledger: Ledger) -> "Proposer":
     running = {trial.number: trial.asked for trial in ledger.unfinished}
     avoided = () if plan.trains_again else ledger.seen
     return Proposer(plan, plan.folder, ledger.outcomes.values(), running, avoided)
-
-
-def _keep_plan(folder: Path, plan: Plan) -> None:
-    """Write the plan down at the first time; later refuse one that would make the results incomparable."""
-    path = folder / PLAN
-    now = plan.stored()
-    if path.exists():
-        before = history.plan_of(folder)
-        changes = list(differences(before, now))
-        changes += changed_images(str(before.get("data")), str(now["data"]), data_root(plan.data_root))
-        if changes:
-            listed = "\n".join(f"  {change}" for change in changes)
-            law = f"{folder} was made by another plan, and results of two plans cannot be compared"
-            raise RunError(f"{law}:\n{listed}\ntake another --name, or none for one that follows from the plan")
-        if now["finals"] is None and history.read(folder).retrained:
-            now["finals"] = before.get("finals")  # by which those that were held are read
-    write_whole(path, json.dumps(now, indent=2) + "\n")
 
 
 def _saver(plan: Plan, ledger: Ledger, notice: str, winner: Plain) -> Callable[[str], None]:

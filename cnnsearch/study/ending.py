@@ -9,6 +9,7 @@ from cnnsearch.study.loop import MOST_BUGS_IN_A_ROW
 from cnnsearch.study.screen import table_of
 from cnnsearch.terminal import console
 from cnnsearch.units import duration
+from cnnsearch.verdict import lacking
 
 WORDS = {
     "complete": "The budget is spent.",
@@ -53,13 +54,16 @@ def show(run: Run, notice: str) -> int:
     counts = f"{run.count('complete')} complete, {run.count('stopped')} stopped, {run.count('failed')} failed"
     others = f"{run.count('turned_away')} turned away, {run.count('repeated')} repeated"
     show_finals(run)
+    no_winner = lacking(run) if run.plan.get("finals") else ""
+    if no_winner:
+        screen.print(f"{no_winner[0].upper()}{no_winner[1:]}.", style="bold red", markup=False)
     if told := enough.sentence(run):
         screen.print(told, markup=False)
     screen.print(f"{_why(run)} {counts}; {others}; {duration(run.seconds)}. In {run.folder}:", markup=False)
     for name, words in CONTENT.items():
         if (run.folder / name).exists():
             screen.print(f"  {name:<26} {words}", markup=False)
-    return 0 if run.ranked and run.state != "failed" else 1
+    return 0 if run.ranked and run.state != "failed" and not no_winner else 1
 
 
 def _why(run: Run) -> str:

@@ -179,6 +179,7 @@ class Search:
             rungs=self.rungs.ahead(live),
             weights=str(weights_of(self.folder, live.trial)),
             seconds=self.plan.budget.trial_seconds,
+            spent=live.spent,
         )
         self.live[live.trial] = live
         slot = self.executor.submit(job)
