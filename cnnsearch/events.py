@@ -120,6 +120,8 @@ class FinalsOpened(_Event):
     host: str
     pid: int
     versions: dict[str, str]
+    classes: tuple[str, ...] = ()
+    """The classes' names."""
 
 
 class Retrained(_Event):
@@ -166,6 +168,12 @@ class Tested(_Event):
     images: Annotated[int, Field(ge=1)]
     wrong: tuple[Index, ...]
     """The places, in the test split, of the images that were taken for another class."""
+    taken_for: tuple[Index, ...] = ()
+    """As which class each of these was read; records of former versions do not say it."""
+    truth: tuple[Index, ...] = ()
+    """Of which class each of these is."""
+    of_class: tuple[Index, ...] = ()
+    """How many images each class has there."""
 
 
 _OfSearch = Opened | Asked | Started | Epoch | Finished | Interrupted | Closed

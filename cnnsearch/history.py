@@ -57,6 +57,8 @@ class Run(NamedTuple):
     """The coordinator's time for the finals."""
     validation_images: int | None = None
     """How many images each score is measured on, where the run says so."""
+    classes: tuple[str, ...] = ()
+    """Their names, where the finals say them."""
 
     def __repr__(self) -> str:
         return f"<Run {self.folder}: {len(self.trials)} trials, {self.state}>"
@@ -135,6 +137,7 @@ def read(folder: Path) -> Run:
     events = tuple(_events(folder / RECORD))
     epochs = tuple(_events(folder / EPOCHS))  # read last, so that a trial with a last word has them all
     opened = [event for event in events if isinstance(event, Opened)]
+    finals = [event for event in events if isinstance(event, FinalsOpened)]
     _check_plan(folder, plan, opened)
     return Run(
         folder=folder,
@@ -150,6 +153,7 @@ def read(folder: Path) -> Run:
         tested=tuple(event for event in events if isinstance(event, Tested)),
         finals_seconds=_seconds(events, FinalsOpened),
         validation_images=opened[-1].validation_images if opened else None,
+        classes=finals[-1].classes if finals else (),
     )
 
 

@@ -594,6 +594,16 @@ def claiming(shape: tuple[int, ...], path: Path) -> None:
     rezipped(path, "images.npy", header(shape) + IMAGES.tobytes())
 
 
+def exaggerating(path: Path) -> None:
+    """Let the archive's table say of an array that it is as long as its header says, which it is not."""
+    told = header((20, 8, 8))
+    rezipped(path, "images.npy", told + bytes(500))
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"images.npy", content.index(b"PK\x01\x02")) - 46
+    struct.pack_into("<I", content, entry + 24, len(told) + 20 * 8 * 8)
+    path.write_bytes(content)
+
+
 NOT_WHOLE = "it cannot be read, or is no whole .npz file"
 SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "0 bytes": (lambda path: path.write_bytes(b""), f"{NOT_WHOLE} (File is not a zip file); {NO_NPZ}"),
@@ -608,6 +618,10 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "a header that lies": (
         partial(claiming, (10**9, 28, 28)),
         "images: shape (1000000000, 28, 28) of uint8 needs 784,000,000,000 bytes, and 1,280 are there; save it anew",
+    ),
+    "less than it says": (
+        exaggerating,
+        "images: it breaks off after 500 bytes; save it anew",
     ),
     "two negative sides": (
         lambda path: rezipped(path, "images.npy", header((-2, -2, 4)) + bytes(16)),

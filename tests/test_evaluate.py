@@ -4,6 +4,7 @@ import json
 import random
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
@@ -51,7 +52,7 @@ from cnnsearch.messages import Reason
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.plan import Plan
-from cnnsearch.report import smaller
+from cnnsearch.report import mistakes, smaller
 from cnnsearch.report.write import as_page
 from cnnsearch.study import ending
 from cnnsearch.tradeoff import Tie
@@ -406,6 +407,49 @@ def test_the_record_says_what_the_test_images_are_read_for_before_they_are(finis
     assert {event["sha256"] for event in events(finished[0]) if event["event"] == "tested"} == {
         *opened["weights"].values()
     }
+
+
+def test_it_is_told_which_classes_are_taken_for_which(finished: tuple[Path, str]) -> None:
+    folder, out = finished
+    found = decided(history.read(folder))
+    assert found
+    tested = found.winner.tested[found.winner.best]
+    assert tested
+    test = load_test("digits", Path(), torch.device("cpu"))
+    with torch.inference_mode():
+        read_N = cnnsearch.load(folder)(test.images_NCHW / 255).argmax(1)
+    wrong = list(tested.wrong)
+    assert list(tested.taken_for) == read_N[wrong].tolist()
+    assert list(tested.truth) == test.labels_N[wrong].tolist()
+    assert list(tested.of_class) == test.labels_N.bincount().tolist()
+    pairs = Counter(zip(tested.truth, tested.taken_for, strict=True))
+    (truth, read), count = pairs.most_common(1)[0]
+    said = f"Most often taken for another class, of the test images: {truth} for {read} ({count}),"
+    assert said in " ".join(out.split())
+    worst = min(range(10), key=lambda digit: 1 - tested.truth.count(digit) / tested.of_class[digit])
+    page = (folder / "report.html").read_text()
+    told = page.partition("<h2>What the winner reads wrong</h2>")[2].partition("</table>")[0]
+    assert told.partition("<tr><td>")[2].startswith(f'{worst}</td><td class="n">{tested.of_class[worst]}</td>')
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"of_class": ()}, {"of_class": (300,)}, {"truth": ()}, {"taken_for": tuple(range(999))}, {"truth": (99,)}],
+)
+def test_a_record_that_does_not_tell_it_rightly_shows_nothing(
+    finished: tuple[Path, str], damage: dict[str, tuple[int, ...]]
+) -> None:
+    found = history.read(finished[0])
+    other = found._replace(tested=tuple(each.model_copy(update=damage) for each in found.tested))
+    assert mistakes.section(found) != ""
+    assert (mistakes.section(other), list(mistakes.sentences(other))) == ("", [])
+
+
+def test_names_of_classes_are_text_on_the_page(finished: tuple[Path, str]) -> None:
+    found = history.read(finished[0])
+    told = mistakes.section(found._replace(classes=("<script>alert(1)</script>", *found.classes[1:])))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in told
+    assert "<script>" not in told
 
 
 def test_the_test_images_have_no_part_in_choosing_the_winner(finished: tuple[Path, str]) -> None:

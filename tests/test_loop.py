@@ -317,9 +317,13 @@ def test_a_start_network_outside_of_the_space_exhausts_nothing(tmp_path: Path) -
 
 
 def test_an_endless_space_that_brings_nothing_new_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("cnnsearch.terminal.Bar.say", lambda _, text, **__: said.append(text))
     monkeypatch.setattr(asking, "MOST_ASKS_IN_VAIN", 5)
+    monkeypatch.setattr(asking, "ASKS_TO_MENTION", 4)
     run, _ = search(plan(tmp_path, ONE_CANDIDATE, budget={"trials": 50}))
     assert (run.state, Counter(states(run))) == ("no_new_candidate", {"complete": 1, "repeated": 5})
+    assert said.count("4 proposals in a row were over a limit or known already; after 5 the study ends") == 1
     again, executor = search(plan(tmp_path, ONE_CANDIDATE, budget={"trials": 50}))
     assert (again.state, len(again.trials), executor.jobs) == ("no_new_candidate", 6, [])
 

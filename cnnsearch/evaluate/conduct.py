@@ -77,10 +77,14 @@ def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> No
         if not (trainings.are_over and _is_judged(plan, run)):
             for told in _replaced(entering, run):
                 bar.say(told)
-            record.append(FinalsOpened(host=socket.gethostname(), pid=os.getpid(), versions=versions()))
+            record.append(_opened(plan))
             trainings.run_in_workers(plan)
             _judge(plan, folder, record, bar)
     renew(history.read(folder))
+
+
+def _opened(plan: Plan) -> FinalsOpened:
+    return FinalsOpened(host=socket.gethostname(), pid=os.getpid(), versions=versions(), classes=plan.facts.classes)
 
 
 def _replaced(entering: Field, run: Run) -> Iterator[str]:

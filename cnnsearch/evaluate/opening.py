@@ -4,7 +4,7 @@ The only place that reads them. What they will be read for is on the disk before
 that nobody has looked.
 """
 
-# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # (torch's own annotations have holes)
 
 from collections.abc import Callable, Iterable, Iterator
@@ -41,6 +41,12 @@ class Judged(NamedTuple):
         return f"{self.entrant}, seed {self.seed}"
 
 
+class _Misread(NamedTuple):
+    place: int
+    taken_for: int
+    truth: int
+
+
 def record_simple(plan: Plan, run: Run, data: DataSet, record: Record) -> Iterator[Retrained]:
     """Fit the baselines that are no networks and note how they read the validation images."""
     known = {training.entrant for training in run.retrained}
@@ -48,7 +54,7 @@ def record_simple(plan: Plan, run: Run, data: DataSet, record: Record) -> Iterat
         if name in known:
             continue
         classify, learned = simple.fit(name, data)
-        accuracy = 1 - len(_wrong(classify, data.validation)) / len(data.validation.labels_N)
+        accuracy = 1 - len(_misread(classify, data.validation)) / len(data.validation.labels_N)
         fitted = Retrained(
             entrant=name,
             seed=0,
@@ -76,11 +82,19 @@ def judge(run: Run, named: Iterable[Retrained], data: DataSet, root: Path, recor
     if not wanted.items() <= announced.items():  # else it was said before a crash that came before the result
         record.append(TestOpened(weights=wanted))
     test = load_test(data.key, root, data.train.labels_N.device)
+    of_class = tuple(test.labels_N.bincount(minlength=len(data.classes)).tolist())
     for judged in new:
-        wrong = _wrong(judged.classifier(), test)
+        misread = _misread(judged.classifier(), test)
         record.append(
             Tested(
-                entrant=judged.entrant, seed=judged.seed, sha256=judged.sha256, images=len(test.labels_N), wrong=wrong
+                entrant=judged.entrant,
+                seed=judged.seed,
+                sha256=judged.sha256,
+                images=len(test.labels_N),
+                wrong=tuple(each.place for each in misread),
+                taken_for=tuple(each.taken_for for each in misread),
+                truth=tuple(each.truth for each in misread),
+                of_class=of_class,
             )
         )
     return len(new)
@@ -97,12 +111,14 @@ def _judged(folder: Path, training: Retrained, data: DataSet) -> Judged:
     return Judged(training.entrant, training.seed, training.sha256, loaded if training.weights else fitted)
 
 
-def _wrong(classify: Classify, split: Split) -> tuple[int, ...]:
-    """Give the places of the images that are taken for another class."""
-    wrong: list[int] = []
+def _misread(classify: Classify, split: Split) -> list[_Misread]:
+    """Give the images that are taken for another class, by their places."""
+    found: list[_Misread] = []
     with torch.inference_mode():
         for start in range(0, len(split.labels_N), BATCH):
             images_NCHW, labels_N = (part[start : start + BATCH] for part in split)
-            misses_N = classify(images_NCHW).to(labels_N) != labels_N
-            wrong += [start + place for place in misses_N.nonzero().flatten().tolist()]
-    return tuple(wrong)
+            read_N = classify(images_NCHW).to(labels_N)
+            places_M = (read_N != labels_N).nonzero().flatten()
+            triples = zip(places_M.tolist(), read_N[places_M].tolist(), labels_N[places_M].tolist(), strict=True)
+            found += [_Misread(start + place, read, truth) for place, read, truth in triples]
+    return found

@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from cnnsearch.history import Run
-from cnnsearch.report import smaller
+from cnnsearch.report import mistakes, smaller
 from cnnsearch.report.finals import COLUMNS, cells, sentences
 from cnnsearch.terminal import console
 from cnnsearch.verdict import verdict
@@ -21,5 +21,5 @@ def show(run: Run) -> None:
         table.add_row(*cells(row))
     screen = console(140)
     screen.print(table)
-    for sentence in (*sentences(run, found), *smaller.sentences(run)):
+    for sentence in (*sentences(run, found), *mistakes.sentences(run), *smaller.sentences(run)):
         screen.print(sentence, markup=False)

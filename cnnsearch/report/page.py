@@ -12,7 +12,7 @@ from importlib.resources import files
 from cnnsearch.history import Run, Trial
 from cnnsearch.objectives import WORDS, Aim
 from cnnsearch.recipe import drawn as drawn_recipe
-from cnnsearch.report import ablated, enough, finals, smaller
+from cnnsearch.report import ablated, enough, finals, mistakes, smaller
 from cnnsearch.report.drawing import drawn
 from cnnsearch.report.figures import Drawn
 from cnnsearch.report.plots import plotly_js, scripts, to_html
@@ -34,6 +34,7 @@ def page(run: Run, figures: Sequence[Drawn], names: dict[str, str]) -> str:
         [
             _top(run),
             finals.section(run),
+            mistakes.section(run),
             _ranking(run),
             smaller.section(run),
             _shown(run),

@@ -1,0 +1,84 @@
+"""Which classes does the winner read wrong, and what for? By its shipped weights, of the test images."""
+
+from collections import Counter
+from collections.abc import Iterator
+from html import escape
+from typing import NamedTuple
+
+from cnnsearch.events import Tested
+from cnnsearch.history import Run
+from cnnsearch.units import percent
+from cnnsearch.verdict import decided
+
+COLUMNS = ("class", "test images", "read right", "taken for")
+MOST_PAIRS = 3  # that are named in a sentence, or in a row
+MOST_ROWS = 30
+
+
+class Reading(NamedTuple):
+    """How the images of one class were read."""
+
+    name: str
+    images: int
+    taken_for: tuple[tuple[str, int], ...]
+    """The classes they were wrongly taken for, the most frequent first, and how many were."""
+
+    @property
+    def right(self) -> float:
+        """The share that was read right."""
+        return 1 - sum(count for _, count in self.taken_for) / self.images
+
+
+def readings(run: Run) -> list[Reading]:
+    """Give the classes that the winner reads worst first; nothing where its record does not tell."""
+    found = decided(run)
+    tested = found and found.winner.tested[found.winner.best]
+    if not tested or not tested.of_class or not _is_whole(tested, len(run.classes)):
+        return []
+    made = [_reading(run, tested, truth) for truth, images in enumerate(tested.of_class) if images]
+    return sorted(made, key=lambda reading: reading.right)
+
+
+def _is_whole(tested: Tested, classes: int) -> bool:
+    """Say whether all that is told of classes names one: a record may come from somebody else."""
+    named = (*tested.truth, *tested.taken_for)
+    alike = len(tested.truth) == len(tested.taken_for) and len(tested.of_class) == classes
+    return alike and all(number < classes for number in named)
+
+
+def _reading(run: Run, tested: Tested, truth: int) -> Reading:
+    pairs = zip(tested.truth, tested.taken_for, strict=True)
+    counts = Counter(run.classes[read] for of, read in pairs if of == truth)
+    return Reading(run.classes[truth], tested.of_class[truth], tuple(counts.most_common()))
+
+
+def sentences(run: Run) -> Iterator[str]:
+    """Name what is most often taken for something else."""
+    pairs = [(count, reading.name, name) for reading in readings(run) for name, count in reading.taken_for]
+    if pairs:
+        worst = sorted(pairs, key=lambda pair: -pair[0])[:MOST_PAIRS]
+        told = ", ".join(f"{name} for {other} ({count})" for count, name, other in worst)
+        yield f"Most often taken for another class, of the test images: {told}."
+
+
+def section(run: Run) -> str:
+    """Write the page's part about it; nothing where the record does not tell."""
+    found = readings(run)
+    if not found:
+        return ""
+    head = f"<th>{COLUMNS[0]}</th>" + "".join(f'<th class="n">{column}</th>' for column in COLUMNS[1:])
+    rows = "".join(_row(reading) for reading in found[:MOST_ROWS])
+    rest = len(found) - MOST_ROWS
+    more = f" {rest:,} more classes are read better than these." if rest > 0 else ""
+    return f"""<section class="card"><h2>What the winner reads wrong</h2>
+<p class="caption">The test images by class, as the shipped weights read them, the worst class first.{more} The record
+(<code>tested</code> in record.jsonl) has the place of each misread image in the test split.</p>
+<div class="wide"><table><tr>{head}</tr>{rows}</table></div></section>"""
+
+
+def _row(reading: Reading) -> str:
+    taken = ", ".join(f"{name} ({count})" for name, count in reading.taken_for[:MOST_PAIRS])
+    more = len(reading.taken_for) - MOST_PAIRS
+    cells = (f"{reading.images:,}", percent(reading.right), f"{taken}, {more} others" if more > 0 else taken or "-")
+    numbers = "".join(f'<td class="n">{escape(cell)}</td>' for cell in cells)
+    return f"<tr><td>{escape(reading.name)}</td>{numbers}</tr>"
