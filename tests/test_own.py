@@ -501,3 +501,17 @@ def test_many_images_are_announced(
     read(fill(tmp_path / "mine"), root)
     read(tmp_path / "mine", root)
     assert capsys.readouterr().err == f"reading the 20 pictures of {tmp_path / 'mine'}, once\n"
+
+
+SMALL_FILES = (
+    "import resource, sys; from cnnsearch.study.__main__ import main; "
+    "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); sys.exit(main(sys.argv[1:]))"
+)
+
+
+def test_a_disk_that_takes_no_more_while_images_are_kept_is_told_as_full(tmp_path: Path) -> None:
+    save(tmp_path / "mine.npz", **arrays(400, (20, 20)))
+    said = python(["-c", SMALL_FILES, "--dataset", "mine.npz", "--data-root", "root", "--dry-run"], tmp_path)
+    law = "the images of mine.npz cannot be kept there (File too large); free space, or name another --data-root"
+    assert (said.returncode, said.stderr) == (75, f"root/own: {law}\n")
+    assert [path.name for path in (tmp_path / "root" / "own").iterdir() if path.name.startswith("mine")] == []

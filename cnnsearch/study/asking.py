@@ -63,8 +63,8 @@ class Asking:
         self._note(number, candidate)
         return Live(number, candidate, attempts=0, deaths=0, since=0.0)
 
-    def refusal(self, live: Live) -> Known | TooMuch | None:
-        """Say why a candidate is not trained; None where it is."""
+    def judge(self, live: Live) -> Known | TooMuch | None:
+        """Say why a candidate is not trained, and count it; None where it is."""
         found = self._refusal(live)
         if found:
             self._count_in_vain()

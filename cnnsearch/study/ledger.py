@@ -97,7 +97,7 @@ class Ledger:
         """Give how every trial stood after an epoch, to be compared there."""
         return {trial: Standing(score, self.costs[trial]) for trial, score in self.rungs[epoch].items()}
 
-    def is_best(self, trial: int, score: float, network: Network) -> bool:
+    def take(self, trial: int, score: float, network: Network) -> bool:
         """Take a complete trial in; say whether it comes before all others."""
         self.complete[trial] = self._aim.standing(score, network.cost, self.latencies[trial])
         this = self._best(trial, network, network.cost)

@@ -148,7 +148,7 @@ class Search:
 
     def _place(self, live: Live) -> None:
         """Let it wait for a worker, unless it is known already, over a limit or too large for the memory."""
-        refusal = self.asking.refusal(live)
+        refusal = self.asking.judge(live)
         if isinstance(refusal, Known):
             self._answer_from_record(live.trial, live.candidate, refusal.first)
         elif refusal:
@@ -301,7 +301,7 @@ class Search:
         return Outcome(number, candidate.asked, state, reason, score, self._accuracies(number), excess, costs)
 
     def _keep_best(self, outcome: Outcome, network: Network) -> None:
-        if outcome.score is not None and self.ledger.is_best(outcome.trial, outcome.score, network):
+        if outcome.score is not None and self.ledger.take(outcome.trial, outcome.score, network):
             publish(self.folder, outcome.trial, network)
         else:
             drop(self.folder, outcome.trial)
