@@ -53,7 +53,7 @@ def expected_gain(run: Run, trials: int = 50) -> Gain | None:
     scores = [trial.score or 0 for trial in run.ranked]
     if len(scores) < LEAST_COMPLETE or run.aim.costs:
         return None
-    expected, at_most = rise(scores, run.count("complete", "stopped", "failed"), trials)
+    expected, at_most = rise(scores, run.counted, trials)
     left = 1 - max(scores)
     return Gain(trials, min(expected, left), min(at_most, left), *_noise(run, max(scores)), left)
 

@@ -68,6 +68,11 @@ class Run(NamedTuple):
         return sum(trial.state in states for trial in self.trials)
 
     @property
+    def counted(self) -> int:
+        """Trials that count against the budget."""
+        return self.count("complete", "stopped", "failed")
+
+    @property
     def aim(self) -> Aim:
         """What was sought; the plans of the first runs do not say it, and sought accuracy."""
         return self._of_plan("objectives", lambda given: Aim.of(_OBJECTIVES.validate_python(given)))
@@ -93,14 +98,6 @@ class Run(NamedTuple):
         aim, standings = self.aim, self._standings
         complete = [trial for trial in self.trials if trial.number in standings]
         return tuple(sorted(complete, key=lambda trial: aim.place(standings[trial.number], trial, trial.number)))
-
-    @property
-    def distinct(self) -> tuple[Trial, ...]:
-        """The complete trials, best first, of those that trained the same network by the same recipe the best one."""
-        best: dict[str, Trial] = {}
-        for trial in self.ranked:
-            best.setdefault(trial.fingerprint, trial)
-        return tuple(best.values())
 
     def entering(self, finals: Finals) -> tuple[Trial, ...]:
         """Give the candidates of the finals, best first: of those that would be trained alike there, the best one."""

@@ -37,7 +37,7 @@ def describe(plan: Plan) -> Iterator[str]:
     again = ", again and again until more promise too little" if budget.until_flat else ""
     yield f"budget    {budget.trials} trials{f', {budget.minutes:g} minutes' if budget.minutes else ''}{again}"
     run = read(plan.folder) if (plan.folder / RECORD).is_file() else None
-    done, found = (run.count("complete", "stopped", "failed"), decided(run)) if run else (0, None)
+    done, found = (run.counted, decided(run)) if run else (0, None)
     if run:
         finals = "; the finals have a winner" if found else "; the finals have begun" if run.retrained else ""
         yield f"done      {done} of {budget.trials} trials{finals}"

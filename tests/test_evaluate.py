@@ -541,10 +541,11 @@ def test_two_that_would_be_trained_alike_are_one_candidate(tmp_path: Path) -> No
     run, _ = search(plan(tmp_path, fields, budget={"trials": 12}, pruner={"kind": "none"}, finals=None))
     finals = Finals.model_validate({**FINALS, "candidates": 50})
     entering = run.entering(finals)
-    assert len(run.distinct) > len(entering) == len({trial.network for trial in entering})
+    distinct = list(dict.fromkeys(trial.fingerprint for trial in run.ranked))
+    assert len(distinct) > len(entering) == len({trial.network for trial in entering})
     assert entering[0] == run.ranked[0]
     longer = finals.model_copy(update={"epochs": None})
-    assert run.entering(longer) == run.distinct, "each with its own epochs"
+    assert [trial.fingerprint for trial in run.entering(longer)] == distinct, "each with its own epochs"
 
 
 def test_finals_that_were_cut_are_not_told_as_if_they_were_over(study: Path) -> None:

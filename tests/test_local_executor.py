@@ -367,10 +367,10 @@ def test_workers_import_what_the_coordinator_can_and_what_lies_in_its_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", ["", "/somewhere", "/else"])
-    assert environment(1)["PYTHONPATH"] == f"{tmp_path}:/somewhere:/else"
+    assert environment()["PYTHONPATH"] == f"{tmp_path}:/somewhere:/else"
     monkeypatch.setattr(sys, "path", ["/somewhere"])
-    assert environment(1)["PYTHONPATH"] == f"/somewhere:{tmp_path}"
+    assert environment()["PYTHONPATH"] == f"/somewhere:{tmp_path}"
 
 
 def test_workers_get_their_share_of_threads() -> None:
-    assert environment(3)["OMP_NUM_THREADS"] == environment(3)["MKL_NUM_THREADS"] == "3"
+    assert environment()["OMP_NUM_THREADS"] == environment()["MKL_NUM_THREADS"] == "1"

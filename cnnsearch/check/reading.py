@@ -18,8 +18,7 @@ from cnnsearch.plan import Plan
 from cnnsearch.plan_file import imports_of, with_start_networks
 from cnnsearch.space import Space
 from cnnsearch.text import Plain, read_file
-
-_OPENERS = ("choice", "int", "float", "repeat")
+from cnnsearch.word import HOLES
 
 
 class Reading(NamedTuple):
@@ -57,7 +56,7 @@ def reading(data: Plain) -> Reading:
 def _openers(data: Plain) -> Iterator[str]:
     if isinstance(data, dict):
         mapping = cast("dict[str, Plain]", data)
-        yield from (key for key in _OPENERS if key in mapping)
+        yield from (key for key in HOLES if key in mapping)
         for value in mapping.values():
             yield from _openers(value)
     elif isinstance(data, list):

@@ -38,5 +38,4 @@ def _options() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, "")  # modules of one's own are found where the command is given
     sys.exit(main())

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +113,23 @@ def _judge(plan: Plan, folder: Path, record: Record, bar: Bar) -> None:
     import torch
 
     from cnnsearch.data import load
+    from cnnsearch.evaluate import simple
     from cnnsearch.evaluate.opening import judge, record_simple
 
     torch.backends.cudnn.allow_tf32 = False  # what is shipped shall read on a CPU as it did here
     bar.doing("the baselines that are no networks")
     root, device = data_root(plan.data_root), slots(plan.executor.workers, plan.executor.device)[0]
     data = load(plan.facts.key, root, torch.device(device))
-    for fitted in record_simple(plan, history.read(folder), data, record):
+
+    @cache  # for the validation images, and again for the test images
+    def fit(name: str) -> simple.Fitted:
+        return simple.fit(name, data)
+
+    for fitted in record_simple(plan, history.read(folder), data, fit, record):
         bar.say(f"{fitted.entrant}: {percent(fitted.accuracies[-1])} of the validation images")
     run = history.read(folder)
     if found := verdict(run):
         bar.doing("reading the test images")
-        count = judge(run, to_judge(found), data, root, record)
+        count = judge(run, to_judge(found), data, fit, root, record)
         if count:
             bar.say(f"the test images were read for {count} trained models")

@@ -17,13 +17,15 @@ from cnnsearch import weights
 from cnnsearch.data import DataSet, Split, load_test
 from cnnsearch.evaluate import simple
 from cnnsearch.evaluate.entrants import simple_names
-from cnnsearch.evaluate.simple import Classify
+from cnnsearch.evaluate.simple import Classify, Fitted
 from cnnsearch.events import Retrained, Tested, TestOpened
 from cnnsearch.history import Run
 from cnnsearch.plan import Plan
 from cnnsearch.record import Record
 
 BATCH = 250
+Fit = Callable[[str], Fitted]
+"""Gives a baseline that is no network, by its name."""
 
 
 class Judged(NamedTuple):
@@ -47,13 +49,13 @@ class _Misread(NamedTuple):
     truth: int
 
 
-def record_simple(plan: Plan, run: Run, data: DataSet, record: Record) -> Iterator[Retrained]:
+def record_simple(plan: Plan, run: Run, data: DataSet, fit: Fit, record: Record) -> Iterator[Retrained]:
     """Fit the baselines that are no networks and note how they read the validation images."""
     known = {training.entrant for training in run.retrained}
     for name in simple_names(plan):
         if name in known:
             continue
-        classify, learned = simple.fit(name, data)
+        classify, learned = fit(name)
         accuracy = 1 - len(_misread(classify, data.validation)) / len(data.validation.labels_N)
         fitted = Retrained(
             entrant=name,
@@ -68,13 +70,13 @@ def record_simple(plan: Plan, run: Run, data: DataSet, record: Record) -> Iterat
         yield fitted
 
 
-def judge(run: Run, named: Iterable[Retrained], data: DataSet, root: Path, record: Record) -> int:
+def judge(run: Run, named: Iterable[Retrained], data: DataSet, fit: Fit, root: Path, record: Record) -> int:
     """Read the test images for the named trainings that they were not read for yet; say for how many.
 
     Raises RunError for weights that are damaged, DataError where the test images cannot be had.
     """
     known = {tested.sha256 for tested in run.tested}
-    new = [_judged(run.folder, training, data) for training in named if training.sha256 not in known]
+    new = [_judged(run.folder, training, data, fit) for training in named if training.sha256 not in known]
     if not new:
         return 0
     wanted = {judged.label: judged.sha256 for judged in new}
@@ -100,9 +102,9 @@ def judge(run: Run, named: Iterable[Retrained], data: DataSet, root: Path, recor
     return len(new)
 
 
-def _judged(folder: Path, training: Retrained, data: DataSet) -> Judged:
+def _judged(folder: Path, training: Retrained, data: DataSet, fit: Fit) -> Judged:
     def fitted() -> Classify:
-        return simple.fit(training.entrant, data)[0]
+        return fit(training.entrant)[0]
 
     def loaded() -> Classify:
         module = weights.load(folder / training.weights).to(data.train.labels_N.device)

@@ -17,8 +17,6 @@ class Setup(NamedTuple):
     data_root: Path
     imports: tuple[str, ...] = ()
     """Modules that register the user's own blocks."""
-    threads: int = 1
-    """CPU threads of one worker."""
 
 
 class Executor(ABC):

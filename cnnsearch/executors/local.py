@@ -67,7 +67,6 @@ class LocalExecutor(Executor):
     def __init__(self, slots: Sequence[str], setup: Setup, log: Path, command: Sequence[str] = WORKER) -> None:
         """Start a worker for each device in `slots`; `log` is the folder of their logs, `command` starts one."""
         self._command = (*command, *_options(setup))
-        self._threads = setup.threads
         self._heard: SimpleQueue[tuple[int, Heard]] = SimpleQueue()
         self._slots: list[_Slot] = []
         self._closed = False
@@ -166,7 +165,7 @@ class LocalExecutor(Executor):
         return [slot for slot in self._slots if slot.given_up_for is None]
 
     def _start(self, number: int, device: str, log: Path) -> WorkerProcess:
-        return WorkerProcess((*self._command, "--device", device), self._threads, log, partial(self._hear, number))
+        return WorkerProcess((*self._command, "--device", device), log, partial(self._hear, number))
 
     def _hear(self, number: int, heard: Heard) -> None:
         self._heard.put((number, heard))
@@ -237,7 +236,7 @@ def _begin(slot: _Slot, job: Job) -> None:
 
 
 def _options(setup: Setup) -> list[str]:
-    options = ["--dataset", setup.dataset, "--data-root", str(setup.data_root), "--threads", str(setup.threads)]
+    options = ["--dataset", setup.dataset, "--data-root", str(setup.data_root)]
     return options + [text for module in setup.imports for text in ("--import", module)]
 
 

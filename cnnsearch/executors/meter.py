@@ -25,7 +25,7 @@ class Meter:
         with log.open("ab") as errors:
             self._process = subprocess.Popen(  # noqa: S603 (no shell; the command is ours or a test's)
                 [*command, *modules],
-                env=environment(1),
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

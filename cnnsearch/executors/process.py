@@ -25,7 +25,7 @@ Heard = News | Ended
 class WorkerProcess:
     """A running worker. `hear` is called from its threads: for every message, and once, last, for its end."""
 
-    def __init__(self, command: Sequence[str], threads: int, log: Path, hear: Callable[[Heard], None]) -> None:
+    def __init__(self, command: Sequence[str], log: Path, hear: Callable[[Heard], None]) -> None:
         self._log = log
         log.parent.mkdir(parents=True, exist_ok=True)  # it may have been removed
         with log.open("ab") as errors:
@@ -33,7 +33,7 @@ class WorkerProcess:
             # A session of its own: Ctrl-C reaches the coordinator alone, and the whole group can be ended.
             self._process = subprocess.Popen(  # noqa: S603 (no shell; the command is ours or the caller's)
                 command,
-                env=environment(threads),
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -126,10 +126,10 @@ def trim(log: Path) -> None:
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(2 * 10**9)}
 
 
-def environment(threads: int) -> dict[str, str]:
-    """Give a worker our import path, the current folder included, and its share of threads."""
+def environment() -> dict[str, str]:
+    """Give a worker our import path, the current folder included, and one thread."""
     # The whole path travels, so workers run with -P, which puts no folder before it.
     here = str(Path.cwd())
     path = [entry or here for entry in sys.path]
-    share = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(threads))
-    return {**os.environ, **share, **_KEEP_MEMORY, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*path, here]))}
+    one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return {**os.environ, **one, **_KEEP_MEMORY, "PYTHONPATH": os.pathsep.join(dict.fromkeys([*path, here]))}

@@ -57,5 +57,4 @@ def _show(found: "Ablation | None", page: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, "")  # modules of one's own are found where the command is given
     sys.exit(main())

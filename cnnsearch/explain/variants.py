@@ -11,7 +11,6 @@ class Variant(NamedTuple):
     """A network that differs from another in one block."""
 
     name: str
-    block: int
     network: Network
 
 
@@ -31,7 +30,7 @@ def variants(network: Network) -> Iterator[Variant]:
                 changed = Network.model_validate({**plain, "blocks": blocks})
             except InvalidSpecError:  # such as groups that do not divide half of the channels
                 continue
-            yield Variant(name, number, changed)
+            yield Variant(name, changed)
 
 
 def _changed(blocks: list[dict[str, Any]], number: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:

@@ -81,5 +81,4 @@ def _show(table: "Table", to: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, "")  # modules of one's own are found where the command is given
     sys.exit(main(sys.argv[1:]))

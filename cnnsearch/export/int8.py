@@ -17,9 +17,10 @@ even bytes: scales and names outweigh its weights.
 
 from typing import Any
 
-from cnnsearch.data import Split, stratified
+from cnnsearch.data import Split
 from cnnsearch.export.bench import Bench, need_extra, told
 from cnnsearch.export.graphs import ONNX, PIXELS
+from cnnsearch.splits import stratified
 
 INT8 = "model.int8.onnx"
 IMAGES = 512

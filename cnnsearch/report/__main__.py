@@ -34,5 +34,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, "")  # modules of one's own are found where the command is given
     sys.exit(main())

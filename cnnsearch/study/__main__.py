@@ -105,5 +105,4 @@ def _has_mnist(plan: Plan) -> bool:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, "")  # modules of one's own are found where the command is given
     sys.exit(main(sys.argv[1:]))

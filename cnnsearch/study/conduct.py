@@ -136,7 +136,7 @@ def _finals(plan: Plan, record: Record, *, quiet: bool) -> None:
     if plan.finals is None or not run.ranked or run.state == "failed":
         return
     if "random-search" in plan.finals.baselines:
-        twin = random_twin(plan, run.count("complete", "stopped", "failed"))
+        twin = random_twin(plan, run.counted)
         with bar_of(twin, quiet=quiet) as bar:
             bar.say(f"random search takes part in the finals: the same study with uniform draws, in {twin.folder}")
         search(twin, quiet=quiet)

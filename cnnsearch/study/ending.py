@@ -67,7 +67,7 @@ def show(run: Run, notice: str) -> int:
 
 
 def _why(run: Run) -> str:
-    budget, done = run.plan["budget"], run.count("complete", "stopped", "failed")
+    budget, done = run.plan["budget"], run.counted
     minutes, lacking = budget["minutes"], budget["trials"] - done
     if budget["until_flat"] and done:
         lacking = -done % budget["trials"]  # the budget is spent again and again

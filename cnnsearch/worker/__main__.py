@@ -25,7 +25,7 @@ def main() -> None:
     from cnnsearch.data import load
     from cnnsearch.worker.job import release, run
 
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and mean nothing here
     torch.backends.cudnn.deterministic = True  # one seed, one result, as far as a GPU gives that
     torch.backends.cudnn.allow_tf32 = False  # what is computed in fp32 shall read on a CPU as it did here
@@ -43,7 +43,6 @@ class _Options(argparse.Namespace):
     dataset: str
     data_root: Path
     device: str
-    threads: int
     imports: list[str]
 
 
@@ -52,7 +51,6 @@ def _options() -> _Options:
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--data-root", required=True, type=Path)
     parser.add_argument("--device", required=True, help="cpu or cuda:0")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--import", dest="imports", action="append", default=[], metavar="MODULE")
     return parser.parse_args(namespace=_Options())
 
