@@ -34,7 +34,7 @@ IMAGES = 2_048
 TIMES = 3
 
 
-def network_of(text: str) -> Network:
+def network_of(text: str, pool: str = "max") -> Network:
     """Read channels, an s before those of a separable block, a p behind those of one with a pool."""
     blocks = [
         {
@@ -45,7 +45,7 @@ def network_of(text: str) -> Network:
         for word in text.split()
     ]
     image = {"channels": 1, "height": 28, "width": 28}
-    return Network.model_validate({"input": image, "blocks": blocks, "head": {"pool": "max"}, "classes": 10})
+    return Network.model_validate({"input": image, "blocks": blocks, "head": {"pool": pool}, "classes": 10})
 
 
 def seconds(network: Network, batch_size: int, data: DataSet) -> float:
