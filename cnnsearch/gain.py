@@ -50,7 +50,7 @@ class Gain(NamedTuple):
 
 def expected_gain(run: Run, trials: int = 50) -> Gain | None:
     """Give what so many more trials may add; None with fewer than four complete ones, or where costs count too."""
-    scores = [trial.score or 0 for trial in run.ranked]
+    scores = [trial.accuracy for trial in run.ranked]
     if len(scores) < LEAST_COMPLETE or run.aim.costs:
         return None
     expected, at_most = rise(scores, run.counted, trials)

@@ -69,7 +69,7 @@ class Run(NamedTuple):
 
     @property
     def counted(self) -> int:
-        """Trials that count against the budget."""
+        """How many trials count against the budget."""
         return self.count("complete", "stopped", "failed")
 
     @property

@@ -54,7 +54,7 @@ class Go(Word):
 
 
 class Stop(Word):
-    """End the trial: at the rung where it waits, else after the epoch it is in."""
+    """End the trial at the rung where it waits."""
 
     kind: Literal["stop"] = "stop"
     trial: int

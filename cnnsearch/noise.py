@@ -29,5 +29,5 @@ def noise_of(run: Run) -> Noise:
     finals = [row.scores for row in found.rows if row.trial] if found else []
     drawn: dict[str, list[float]] = defaultdict(list)
     for trial in run.ranked:
-        drawn[trial.fingerprint].append(trial.score or 0)
+        drawn[trial.fingerprint].append(trial.accuracy)
     return Noise(*pooled_deviation([*finals, *drawn.values()]))

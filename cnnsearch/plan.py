@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from cnnsearch.completed import completed
 from cnnsearch.datasets import FACTS, Facts, data_root
+from cnnsearch.devices import slots
 from cnnsearch.errors import Fault, InvalidSpecError, brief, faults_of
 from cnnsearch.fill import Suggest, fill
 from cnnsearch.holes import Hole, Node, Real, holes_of
@@ -134,7 +135,7 @@ class Plan(Word):
             raise InvalidSpecError((Fault("image", message),))
         if self.data is not None and self.data != self.facts.sha256:
             law = f"the plan was made for data with SHA-256 {self.data}, but {self.dataset} has {self.facts.sha256}"
-            seen = list(changes(self.data, self.facts.sha256, data_root(self.data_root)))
+            seen = list(changes(self.data, self.facts.sha256, self.data_folder))
             told = f" ({'; '.join(seen)})" if seen else ""
             raise InvalidSpecError((Fault("data", f"{law}{told}; leave `data` out to plan anew"),))
 
@@ -174,12 +175,22 @@ class Plan(Word):
         if found:
             raise InvalidSpecError(tuple(found))
 
+    @property
+    def data_folder(self) -> Path:
+        """Where data sets are kept on this machine."""
+        return data_root(self.data_root)
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The device of each worker; raises InvalidSpecError for one that is not here."""
+        return slots(self.executor.workers, self.executor.device)
+
     @cached_property
     def facts(self) -> Facts:
         """What is known of the data set without loading it."""
         if self.dataset in FACTS:
             return FACTS[self.dataset]
-        return facts_of(self.dataset, self.image, data_root(self.data_root))
+        return facts_of(self.dataset, self.image, self.data_folder)
 
     def with_budget(self, **given: object) -> Self:
         """Give the same study with another budget, on the very images that this plan was checked with."""

@@ -3,8 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 
-from cnnsearch.datasets import Facts, data_root, mnist_folder, mnist_on_disk
-from cnnsearch.devices import slots
+from cnnsearch.datasets import Facts, mnist_folder, mnist_on_disk
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.forecast import forecast
 from cnnsearch.history import read
@@ -23,15 +22,15 @@ MOST_CLASSES = 10
 def describe(plan: Plan) -> Iterator[str]:
     """Give the lines of a dry run."""
     facts, budget = plan.facts, plan.budget
-    devices = slots(plan.executor.workers, plan.executor.device)
+    devices = plan.devices
     limits = ", ".join(f"{name} {most:,}" for name, most in plan.limits.model_dump(exclude_none=True).items())
     yield f"run       {plan.folder}"
     yield (
         f"data      {facts.name}: {facts.train_images:,} training images, {facts.validation_images:,} for validation, "
         f"{facts.test_images:,} for the test; {_classes(facts)}"
     )
-    if facts.key == "mnist" and not mnist_on_disk(root := data_root(plan.data_root)):
-        yield f"download  its files are not in {mnist_folder(root)} yet"
+    if facts.key == "mnist" and not mnist_on_disk(plan.data_folder):
+        yield f"download  its files are not in {mnist_folder(plan.data_folder)} yet"
     if facts.notice:
         yield f"notice    {facts.notice}"
     again = ", again and again until more promise too little" if budget.until_flat else ""

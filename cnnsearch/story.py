@@ -54,6 +54,12 @@ class Trial(BaseModel):
         return Network.model_validate(self.network_data)
 
     @property
+    def accuracy(self) -> float:
+        """The score of a trial that has one, as all have that are ranked."""
+        assert self.score is not None
+        return self.score
+
+    @property
     def short(self) -> str:
         """The network in one line; one with a user's block that is not imported here is only counted."""
         try:

@@ -26,7 +26,7 @@ class Tie(NamedTuple):
 def front_of(run: Run) -> list[Trial]:
     """Give the trials that no other beats in accuracy with as few parameters, smallest first; of equals the first."""
     complete = {trial.number: trial for trial in run.ranked}
-    standings = {number: Standing(trial.score or 0, (trial.parameters,)) for number, trial in complete.items()}
+    standings = {number: Standing(trial.accuracy, (trial.parameters,)) for number, trial in complete.items()}
     distinct: dict[Standing, Trial] = {}
     for number in front(standings):
         distinct.setdefault(standings[number], complete[number])
@@ -42,8 +42,8 @@ def as_good(run: Run) -> Tie | None:
     if not noise.is_known:
         return None
     margin = least_difference(noise.deviation, noise.freedom)
-    best = max(trial.score or 0 for trial in run.ranked)
-    tied = [trial for trial in front_of(run) if best - (trial.score or 0) <= margin]
+    best = max(trial.accuracy for trial in run.ranked)
+    tied = [trial for trial in front_of(run) if best - trial.accuracy <= margin]
     return Tie(tied[0], margin, noise.freedom)
 
 
@@ -71,7 +71,7 @@ def knee(run: Run) -> Trial | None:
     if len(members) < LEAST_FOR_A_KNEE:
         return None
     sizes = _scaled([log(trial.parameters) for trial in members])
-    scores = _scaled([trial.score or 0 for trial in members])
+    scores = _scaled([trial.accuracy for trial in members])
     return max(zip(members, sizes, scores, strict=True), key=lambda point: point[2] - point[1])[0]
 
 

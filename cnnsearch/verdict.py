@@ -142,8 +142,7 @@ def verdict(run: Run) -> Verdict | None:
     winner = min(whole, key=lambda row: _place(row, run.aim, finals))
     others = sorted((row for row in rows if row is not winner), key=_rank)
     assert winner.trial
-    assert winner.trial.score is not None
-    gap = winner.trial.score - winner.mean
+    gap = winner.trial.accuracy - winner.mean
     meets = None if run.aim.floor is None else _sure(winner, finals) >= run.aim.floor
     compared = (winner, *_compared(winner, others))
     return Verdict(winner, compared, seeds, gap, len(run.openings), meets, _is_repeated(run, finals))

@@ -11,7 +11,7 @@ from cnnsearch.errors import MOST_TOLD, Fault, InvalidSpecError, brief, join, pl
 from cnnsearch.text import read_json
 
 HOLES = ("choice", "int", "float", "repeat")
-"""What opens a hole where a value might stand; for a hint where one is misspelt."""
+"""What opens a hole where a value might stand."""
 
 
 class Word(BaseModel):

@@ -29,7 +29,7 @@ def run(job: Job) -> Done:
                 seconds=SECONDS,
             )
         )
-        if coordinator.stops(job.trial, wait=epoch in job.rungs):
+        if epoch in job.rungs and coordinator.stops(job.trial):
             return Done(trial=job.trial, stopped=True)
     dwell_in(job)
     write_whole(Path(job.weights), f"weights of trial {job.trial}, seed {job.seed}")

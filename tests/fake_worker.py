@@ -100,7 +100,7 @@ def run(job: Job) -> None:
         if job.weights in {"diverged", "out of memory", "bug"}:
             coordinator.say(Failed.model_validate({"trial": job.trial, "reason": job.weights, "message": "told to"}))
             return
-        if coordinator.stops(job.trial, wait=epoch in job.rungs):
+        if epoch in job.rungs and coordinator.stops(job.trial):
             coordinator.say(Done(trial=job.trial, stopped=True))
             return
     coordinator.say(Done(trial=job.trial, stopped=False))

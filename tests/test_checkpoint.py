@@ -57,8 +57,7 @@ def job(folder: Path, recipe: Recipe = RECIPES[1], rungs: tuple[int, ...] = (), 
     return Job(trial=5, network=NETWORK, recipe=recipe, seed=seed, rungs=rungs, weights=str(weights_of(folder, 5)))
 
 
-def never(trial: int, *, wait: bool) -> bool:
-    _ = trial, wait
+def never(_: int) -> bool:
     return False
 
 
@@ -123,7 +122,7 @@ def test_a_trial_that_rested_at_a_rung_goes_on_from_there(
     digits: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "SECONDS", 1e9)
-    rested = list(run(job(tmp_path, rungs=(2,)), digits, lambda _, wait: wait))
+    rested = list(run(job(tmp_path, rungs=(2,)), digits, lambda _: True))
     assert rested[-1] == Done(trial=5, stopped=True)
     found = Checkpoint(job(tmp_path), module(), digits).read()
     assert found

@@ -541,11 +541,11 @@ def test_two_that_would_be_trained_alike_are_one_candidate(tmp_path: Path) -> No
     run, _ = search(plan(tmp_path, fields, budget={"trials": 12}, pruner={"kind": "none"}, finals=None))
     finals = Finals.model_validate({**FINALS, "candidates": 50})
     entering = run.entering(finals)
-    distinct = list(dict.fromkeys(trial.fingerprint for trial in run.ranked))
-    assert len(distinct) > len(entering) == len({trial.network for trial in entering})
+    known = {trial.fingerprint for trial in run.ranked}
+    assert len(known) > len(entering) == len({trial.network for trial in entering})
     assert entering[0] == run.ranked[0]
     longer = finals.model_copy(update={"epochs": None})
-    assert [trial.fingerprint for trial in run.entering(longer)] == distinct, "each with its own epochs"
+    assert {trial.fingerprint for trial in run.entering(longer)} == known, "each with its own epochs"
 
 
 def test_finals_that_were_cut_are_not_told_as_if_they_were_over(study: Path) -> None:
@@ -629,6 +629,29 @@ def test_finals_killed_between_announcement_and_result_open_the_test_images_once
     found = evaluate(study, quiet=True)
     assert len(found.openings) == 1
     assert len(found.tested) == len(found.openings[0].weights)
+
+
+def test_a_baseline_that_is_no_network_is_fitted_once(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for the validation images and again for the test images; after a kill again, for want of weights."""
+    fitted: list[str] = []
+    fit = simple.fit
+
+    def counted(name: str, data: DataSet) -> tuple[simple.Classify, int]:
+        fitted.append(name)
+        return fit(name, data)
+
+    monkeypatch.setattr(simple, "fit", counted)
+    names = [BASELINES["majority"], BASELINES["logistic"]]
+    lines = (study / "record.jsonl").read_bytes().splitlines(keepends=True)
+    untested = [line for line in lines if b'"test' not in line]
+    networks = [line for line in untested if not any(f'"entrant":"{name}"'.encode() in line for name in names)]
+    assert len(networks) == len(untested) - 2
+    for kept in (networks, untested):
+        (study / "record.jsonl").write_bytes(b"".join(kept))
+        found = evaluate(study, quiet=True)
+        assert sorted(fitted) == sorted(names)
+        assert {*names} < {tested.entrant for tested in found.tested}
+        fitted.clear()
 
 
 def test_a_second_look_is_possible_but_counted(study: Path) -> None:

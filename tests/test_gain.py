@@ -94,9 +94,9 @@ def test_a_candidate_drawn_again_may_be_trained_with_another_seed(tmp_path: Path
     assert run.state == "complete"
     assert len(executor.jobs) == len({job.seed for job in executor.jobs}) == run.count("complete") == 20
     assert run.count("repeated") == 0
-    candidates = len({trial.fingerprint for trial in run.trials})
-    assert candidates <= 6
-    assert noise_of(run).freedom == 20 - candidates
+    distinct = len({trial.fingerprint for trial in run.trials})
+    assert distinct <= 6
+    assert noise_of(run).freedom == 20 - distinct
 
 
 def test_repetitions_are_a_part_of_what_decides_and_older_plans_keep_their_names(tmp_path: Path) -> None:

@@ -372,5 +372,5 @@ def test_workers_import_what_the_coordinator_can_and_what_lies_in_its_folder(
     assert environment()["PYTHONPATH"] == f"/somewhere:{tmp_path}"
 
 
-def test_workers_get_their_share_of_threads() -> None:
+def test_a_worker_has_one_thread() -> None:
     assert environment()["OMP_NUM_THREADS"] == environment()["MKL_NUM_THREADS"] == "1"

@@ -4,14 +4,13 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from cnnsearch import history
 from cnnsearch.completed import finals_of
 from cnnsearch.datasets import data_root
-from cnnsearch.devices import slots
 from cnnsearch.errors import RunError
 from cnnsearch.evaluate.entrants import Field, field, simple_names
 from cnnsearch.evaluate.publish import renew
@@ -118,13 +117,9 @@ def _judge(plan: Plan, folder: Path, record: Record, bar: Bar) -> None:
 
     torch.backends.cudnn.allow_tf32 = False  # what is shipped shall read on a CPU as it did here
     bar.doing("the baselines that are no networks")
-    root, device = data_root(plan.data_root), slots(plan.executor.workers, plan.executor.device)[0]
-    data = load(plan.facts.key, root, torch.device(device))
-
-    @cache  # for the validation images, and again for the test images
-    def fit(name: str) -> simple.Fitted:
-        return simple.fit(name, data)
-
+    root = plan.data_folder
+    data = load(plan.facts.key, root, torch.device(plan.devices[0]))
+    fit = cache(partial(simple.fit, data=data))  # once, for the validation images and for the test images
     for fitted in record_simple(plan, history.read(folder), data, fit, record):
         bar.say(f"{fitted.entrant}: {percent(fitted.accuracies[-1])} of the validation images")
     run = history.read(folder)

@@ -17,15 +17,13 @@ from cnnsearch import weights
 from cnnsearch.data import DataSet, Split, load_test
 from cnnsearch.evaluate import simple
 from cnnsearch.evaluate.entrants import simple_names
-from cnnsearch.evaluate.simple import Classify, Fitted
+from cnnsearch.evaluate.simple import Classify, Fit
 from cnnsearch.events import Retrained, Tested, TestOpened
 from cnnsearch.history import Run
 from cnnsearch.plan import Plan
 from cnnsearch.record import Record
 
 BATCH = 250
-Fit = Callable[[str], Fitted]
-"""Gives a baseline that is no network, by its name."""
 
 
 class Judged(NamedTuple):

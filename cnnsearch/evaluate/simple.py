@@ -18,16 +18,16 @@ from cnnsearch.parts import BASELINES
 
 Classify = Callable[[Tensor], Tensor]
 """From images_NCHW (uint8) to the numbers of classes (int64)."""
-Fitted = tuple[Classify, int]
-"""A baseline, and how many numbers it learned."""
+Fit = Callable[[str], tuple[Classify, int]]
+"""From the name of a baseline to it, fitted, and how many numbers it learned."""
 
 ITERATIONS = 200
 MOST_BYTES = 1 << 30  # of pixels as floats, six times those of MNIST
 BATCH = 1_000  # images that are made floats at once
 
 
-def fit(name: str, data: DataSet) -> Fitted:
-    """Fit a baseline to the training images."""
+def fit(name: str, data: DataSet) -> tuple[Classify, int]:
+    """Fit a baseline to the training images; give it, and how many numbers it learned."""
     return {BASELINES["majority"]: _majority, BASELINES["logistic"]: _logistic}[name](data)
 
 
@@ -36,12 +36,12 @@ def identity(name: str, data_sha256: str) -> str:
     return sha256(f"{name} {ITERATIONS} {data_sha256}".encode()).hexdigest()
 
 
-def _majority(data: DataSet) -> Fitted:
+def _majority(data: DataSet) -> tuple[Classify, int]:
     most = int(torch.bincount(data.train.labels_N).argmax())
     return lambda images_NCHW: torch.full((len(images_NCHW),), most), 1
 
 
-def _logistic(data: DataSet) -> Fitted:
+def _logistic(data: DataSet) -> tuple[Classify, int]:
     """Fit scikit-learn's logistic regression, its penalty as it comes, to pixels from 0 to 1.
 
     All images take part. Where their pixels are more than `MOST_BYTES`, squares of them are averaged, the smallest that

@@ -11,8 +11,6 @@ from typing import Any, Literal
 
 from rich.progress import TimeElapsedColumn
 
-from cnnsearch.datasets import data_root
-from cnnsearch.devices import slots
 from cnnsearch.download import prepare
 from cnnsearch.errors import DiskFullError
 from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, score_of, to_train
@@ -72,7 +70,7 @@ class Trainings:
         """Train until nothing is left, by workers as the plan says; none is started where nothing is."""
         if self.are_over:
             return
-        root, devices = data_root(plan.data_root), slots(plan.executor.workers, plan.executor.device)
+        devices, root = plan.devices, plan.data_folder
         prepare(plan.facts.key, root)
         setup = Setup(plan.facts.key, root, plan.imports)
         with LocalExecutor(devices, setup, self._folder / "log") as executor:

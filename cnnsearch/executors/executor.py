@@ -60,7 +60,7 @@ class Executor(ABC):
 
     @abstractmethod
     def stop(self, trial: int) -> None:
-        """Let a trial end, at its rung or after its current epoch; Done (or what it became before) follows."""
+        """Let a trial that waits at a rung end; Done follows."""
 
     @abstractmethod
     def latency(self, network: Network) -> Latency | None:

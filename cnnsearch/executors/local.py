@@ -119,7 +119,7 @@ class LocalExecutor(Executor):
             worker.say(Go(trial=trial))
 
     def stop(self, trial: int) -> None:
-        """Let a trial end, at its rung or after its current epoch."""
+        """Let a trial that waits at a rung end."""
         for worker in self._workers_on(trial):
             worker.say(Stop(trial=trial))
 

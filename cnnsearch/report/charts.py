@@ -115,7 +115,7 @@ def _points(trials: Sequence[Trial], name: Name) -> dict[str, Any]:
     number = "%{x:.3~s}" if name == "latency" else "%{x:,}"
     return {
         "x": [price(name, trial, trial.latency) for trial in trials],
-        "y": [(trial.score or 0) * 100 for trial in trials],
+        "y": [trial.accuracy * 100 for trial in trials],
         "text": [f"trial {trial.number}: {escape(trial.short)}" for trial in trials],
         "hovertemplate": f"%{{text}}<br>%{{y:.2f}} %, {number} {WORDS[name]}<extra></extra>",
     }
@@ -129,7 +129,7 @@ def hypervolume(material: Material) -> Sequence[Chart]:
     """
     aim, complete = material.run.aim, sorted(material.run.ranked, key=lambda trial: trial.number)
     _need(complete, 2, "the hypervolume needs at least")
-    values = [[trial.score or 0, *map(log, aim.prices(trial, trial.latency))] for trial in complete]
+    values = [[trial.accuracy, *map(log, aim.prices(trial, trial.latency))] for trial in complete]
     accuracies, *costs = zip(*values, strict=True)
     worst = [min(accuracies), *map(max, costs)]
     told = [optuna.trial.create_trial(values=each) for each in values]

@@ -43,7 +43,7 @@ def in_words(run: Run) -> str:
 def _winner(aim: Aim, best: Trial) -> str:
     if aim.floor is None:
         return "The best network found"
-    if (best.score or 0) < aim.floor:
+    if best.accuracy < aim.floor:
         return f"No network found reaches {percent(aim.floor)}. The best one"
     return f"The network with the fewest {WORDS[aim.costs[0]]} that reaches {percent(aim.floor)}"
 

@@ -93,12 +93,11 @@ def _stopped(plan: Plan | None) -> str:
 
 
 def _has_mnist(plan: Plan) -> bool:
-    from cnnsearch.datasets import data_root
     from cnnsearch.download import prepare
     from cnnsearch.errors import DataError
 
     try:
-        prepare("mnist", data_root(plan.data_root))
+        prepare("mnist", plan.data_folder)
     except DataError:
         return False
     return True

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnsearch import history
-from cnnsearch.datasets import data_root
-from cnnsearch.devices import slots
 from cnnsearch.download import prepare
 from cnnsearch.evaluate import hold
 from cnnsearch.evaluate.entrants import random_twin
@@ -147,8 +145,7 @@ def _finals(plan: Plan, record: Record, *, quiet: bool) -> None:
 def _train(
     plan: Plan, record: Record, ledger: Ledger, screen: Screen, save: Callable[[str], None], notice: str
 ) -> None:
-    folder, root = plan.folder, data_root(plan.data_root)
-    devices = slots(plan.executor.workers, plan.executor.device)
+    folder, root, devices = plan.folder, plan.data_folder, plan.devices
     prepare(plan.facts.key, root)
     make_folder(folder / "weights")
     if told := out_of_reach(plan):

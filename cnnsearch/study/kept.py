@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 
 from cnnsearch import history
-from cnnsearch.datasets import data_root
 from cnnsearch.errors import RunError
 from cnnsearch.files import write_whole
 from cnnsearch.history import PLAN, Run
@@ -20,7 +19,7 @@ def refuse_another(plan: Plan) -> None:
         return
     before, now = history.plan_of(folder), plan.stored()
     changes = list(differences(before, now))
-    changes += changed_images(str(before.get("data")), str(now["data"]), data_root(plan.data_root))
+    changes += changed_images(str(before.get("data")), str(now["data"]), plan.data_folder)
     if not changes:
         changes += _changed_blocks(history.read(folder))
     if changes:

@@ -95,6 +95,6 @@ def table_of(run: Run, rows: int = 5) -> Table:
     for name in ("trial", "validation accuracy", "parameters", "multiply-adds", *words):
         table.add_column(name, justify="left" if name in words else "right")
     for trial, recipe in zip(best, recipes, strict=True):
-        numbers = (f"{trial.number}", percent(trial.score or 0), f"{trial.parameters:,}", f"{trial.macs:,}")
+        numbers = (f"{trial.number}", percent(trial.accuracy), f"{trial.parameters:,}", f"{trial.macs:,}")
         table.add_row(*numbers, *(trial.short, recipe)[: len(words)])
     return table

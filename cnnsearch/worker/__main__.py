@@ -25,7 +25,7 @@ def main() -> None:
     from cnnsearch.data import load
     from cnnsearch.worker.job import release, run
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # there is a worker for each core
     torch.set_flush_denormal(True)  # numbers below 1e-38 are slow and mean nothing here
     torch.backends.cudnn.deterministic = True  # one seed, one result, as far as a GPU gives that
     torch.backends.cudnn.allow_tf32 = False  # what is computed in fp32 shall read on a CPU as it did here

@@ -3,10 +3,9 @@
 import gc
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
@@ -22,14 +21,8 @@ from cnnsearch.train import Diverged, train
 MOST_CHARACTERS = 500
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "_ALLOC_FAILED")
 """What RuntimeErrors of the CPU's allocator, cuBLAS and cuDNN say; for the CUDA allocator torch has a class."""
-
-
-class Stops(Protocol):
-    """What a worker asks its coordinator after each epoch."""
-
-    def __call__(self, trial: int, *, wait: bool) -> bool:
-        """Say whether a trial is told to stop; `wait` for the answer, else look at what came already."""
-        ...
+Stops = Callable[[int], bool]
+"""Whether a trial is told to stop at its rung; waits for the answer."""
 
 
 def run(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
@@ -54,7 +47,7 @@ def _train(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
     for epoch in train(module, data, job.recipe, job.seed, checkpoint.read(), checkpoint.keep):
         yield Epoch(trial=job.trial, **epoch._asdict())
         at_rung = epoch.epoch in job.rungs and epoch.epoch < job.recipe.epochs
-        if stops(job.trial, wait=at_rung):
+        if at_rung and stops(job.trial):
             yield Done(trial=job.trial, stopped=True)
             return
     weights.save(Path(job.weights), module, job.network, data)

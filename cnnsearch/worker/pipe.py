@@ -6,11 +6,11 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from threading import Thread
 from typing import IO, NoReturn
 
-from cnnsearch.messages import Go, Job, News, Order, Stop, read_order, to_line
+from cnnsearch.messages import Go, Job, News, Stop, read_order, to_line
 
 PR_SET_PDEATHSIG = 1
 
@@ -47,13 +47,10 @@ class Coordinator:
             if isinstance(order, Job):
                 return order
 
-    def stops(self, trial: int, *, wait: bool) -> bool:
-        """Say whether a trial is told to stop; `wait` for Go or Stop, else look at what came already."""
+    def stops(self, trial: int) -> bool:
+        """Wait for Go or Stop at a rung; say whether it is Stop."""
         while True:
-            try:
-                order: Order = read_order(self._lines.get(block=wait))
-            except Empty:
-                return False
+            order = read_order(self._lines.get())
             if isinstance(order, Go | Stop) and order.trial == trial:
                 return isinstance(order, Stop)
 
