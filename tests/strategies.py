@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cnnsearch.layers import Layer
-from cnnsearch.testing import words
+from cnnsearch.strategies import words
 from cnnsearch.text import Plain
 
 Any1 = TypeVar("Any1", bound=Layer)

@@ -13,7 +13,8 @@ from cnnsearch.flow import Flow, Step
 from cnnsearch.layers import Conv, Layer, MaxPool, ReLU
 from cnnsearch.network import Network
 from cnnsearch.shapes import Shape
-from cnnsearch.testing import LAWS, blocks, check_kind, networks, promise_or_refusal_is_torchs, shapes
+from cnnsearch.strategies import blocks, networks, shapes
+from cnnsearch.testing import LAWS, check_kind, promise_or_refusal_is_torchs
 from cnnsearch.word import as_tuple
 
 EVERY_KIND = pytest.mark.parametrize("kind", list(KINDS.values()), ids=list(KINDS))

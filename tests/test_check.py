@@ -27,7 +27,7 @@ from cnnsearch.cost import Cost
 from cnnsearch.network import Network
 from cnnsearch.plan import Plan
 from cnnsearch.space import Space
-from cnnsearch.testing import networks
+from cnnsearch.strategies import networks
 
 IMAGE = {"channels": 1, "height": 4, "width": 4}
 CONV = {"out_channels": 8, "kernel_size": 3}

@@ -15,7 +15,7 @@ from cnnsearch.layers import Conv, Dropout, ReLU
 from cnnsearch.module import build
 from cnnsearch.network import Network
 from cnnsearch.shapes import MisfitError, Shape
-from cnnsearch.testing import networks
+from cnnsearch.strategies import networks
 
 KEEPS = Conv(out_channels=2, kernel_size=(3, 3), padding=(1, 1))
 

@@ -64,6 +64,11 @@ def test_the_plan_of_the_own_block_is_a_command_too(tmp_path: Path) -> None:
     assert "10 networks drawn uniformly:" in said.stdout
 
 
+def test_the_own_block_keeps_the_laws_of_every_kind(tmp_path: Path) -> None:
+    said = python(["-m", "pytest", "-q", "-p", "no:cacheprovider", str(EXAMPLES / "test_own_block.py")], tmp_path)
+    assert (said.returncode, said.stdout.splitlines()[-1].startswith("1 passed")) == (0, True), said.stdout
+
+
 def test_the_whole_idea_fits_on_a_page_without_the_library(tmp_path: Path) -> None:
     text = (EXAMPLES / "whole_idea.py").read_text()
     assert len(text.splitlines()) <= 70
@@ -83,8 +88,8 @@ def test_every_script_opens_with_what_it_shows(path: Path) -> None:
 
 def test_every_script_is_run_here() -> None:
     mine = Path(__file__).read_text()
-    run_by_others = {"own_block_torch.py"}
-    assert [path.name for path in SCRIPTS if path.name not in run_by_others and f'run("{path.name}"' not in mine] == []
+    run_otherwise = {"own_block_torch.py", "test_own_block.py"}
+    assert [path.name for path in SCRIPTS if path.name not in run_otherwise and f'run("{path.name}"' not in mine] == []
 
 
 @pytest.mark.parametrize(

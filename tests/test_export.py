@@ -45,7 +45,7 @@ from cnnsearch.network import Network
 from cnnsearch.places import WEIGHTS
 from cnnsearch.plan import Plan
 from cnnsearch.shapes import Shape
-from cnnsearch.testing import networks
+from cnnsearch.strategies import networks
 from cnnsearch.verdict import Row as Result
 from cnnsearch.verdict import Verdict
 from cnnsearch.weights import Classifier, Label

@@ -18,7 +18,7 @@ from cnnsearch.module import build, make_layer
 from cnnsearch.native import library
 from cnnsearch.network import Network
 from cnnsearch.shapes import MisfitError, Shape
-from cnnsearch.testing import networks
+from cnnsearch.strategies import networks
 
 pytestmark = [
     pytest.mark.skipif(library() is None, reason="no C++ compiler here: layers are torch's own"),

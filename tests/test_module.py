@@ -11,7 +11,7 @@ from torch import nn
 from cnnsearch.blocks import KINDS
 from cnnsearch.module import Branches, build
 from cnnsearch.network import Network
-from cnnsearch.testing import networks
+from cnnsearch.strategies import networks
 
 IMAGE = {"channels": 1, "height": 8, "width": 8}
 CONV = {"out_channels": 2, "kernel_size": 3, "padding": 1}

@@ -13,7 +13,7 @@ from cnnsearch.flow import Flow, Step, Sum
 from cnnsearch.layers import Conv, Layer
 from cnnsearch.network import MOST_BLOCKS, Network
 from cnnsearch.shapes import Shape
-from cnnsearch.testing import networks
+from cnnsearch.strategies import networks
 from cnnsearch.text import Plain, read_yaml
 
 CONV = {"out_channels": 4, "kernel_size": 3, "padding": 1}

@@ -20,7 +20,7 @@ from cnnsearch.network import Network
 from cnnsearch.plan import Plan
 from cnnsearch.recipe import Recipe
 from cnnsearch.schema import network_schema, plan_schema
-from cnnsearch.testing import networks
+from cnnsearch.strategies import networks
 from cnnsearch.text import read_file
 
 STUDIES = ROOT / "studies"

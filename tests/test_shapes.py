@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from strategies import layers
 
 from cnnsearch.layers import Conv, Layer, MaxPool
+from cnnsearch.module import make_layer
 from cnnsearch.shapes import MisfitError, Shape, Window, slide
-from cnnsearch.testing import make_layer
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")  # torch's advice on speed
 

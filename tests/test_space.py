@@ -14,7 +14,7 @@ from cnnsearch.holes import Hole, Real, count_fillings, fillings, to_plain
 from cnnsearch.network import Network
 from cnnsearch.parse import read
 from cnnsearch.space import Space, uniformly
-from cnnsearch.testing import networks
+from cnnsearch.strategies import networks
 from cnnsearch.text import Plain
 
 MOST = 200  # fillings that are tried one by one
