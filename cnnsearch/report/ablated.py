@@ -5,6 +5,7 @@ from html import escape
 
 from cnnsearch.ablation import Ablation, Difference, ablation
 from cnnsearch.history import Run
+from cnnsearch.report.table import named, table
 from cnnsearch.units import percent
 
 COLUMNS = ("variant", "parameters", "multiply-adds", "difference, points", "95 % interval", "seeds")
@@ -42,18 +43,10 @@ def section(run: Run) -> str:
     found = ablation(run)
     if found is None:
         return ""
-    first, *others = COLUMNS
-    head = f"<th>{first}</th>" + "".join(f'<th class="n">{escape(column)}</th>' for column in others)
-    rows = "".join(_row(each) for each in found.differences)
+    shown = table(named(*COLUMNS), map(cells, found.differences))
     told = "".join(f'<p class="caption">{escape(sentence)}</p>' for sentence in sentences(found))
     return f"""<section class="card"><h2>{escape(title(found))}</h2>
 <p class="caption">Each block of the winner was taken away, halved and doubled where what is left fits, and the whole
 was trained as in the finals, by <code>python -m cnnsearch.explain</code>. What each choice did over all trials is shown
 further below, under "What mattered" and "Choice by choice".</p>
-{told}<div class="wide"><table><tr>{head}</tr>{rows}</table></div></section>"""
-
-
-def _row(each: Difference) -> str:
-    name, *others = cells(each)
-    numbers = "".join(f'<td class="n">{escape(cell)}</td>' for cell in others)
-    return f"<tr><td>{escape(name)}</td>{numbers}</tr>"
+{told}{shown}</section>"""

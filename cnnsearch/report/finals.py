@@ -7,6 +7,7 @@ from cnnsearch.certainty import Interval
 from cnnsearch.history import Run
 from cnnsearch.objectives import WORDS, Aim, Name, price
 from cnnsearch.places import WINNER_NETWORK, WINNER_WEIGHTS
+from cnnsearch.report.table import named, table
 from cnnsearch.units import duration, percent, times
 from cnnsearch.verdict import Row, Verdict, other_schedule, verdict
 
@@ -68,8 +69,7 @@ def section(run: Run) -> str:
     found = verdict(run)
     if found is None:
         return ""
-    head = "".join(f"<th>{escape(column)}</th>" for column in COLUMNS)
-    rows = "".join(_row(row, is_winner=row is found.winner) for row in found.rows)
+    shown = table(named(*COLUMNS), map(cells, found.rows), best=found.rows.index(found.winner))
     told = " ".join(sentences(run, found))
     return f"""<section class="card"><h2>The finals</h2>
 <p class="lead">{escape(told)}</p>
@@ -77,19 +77,13 @@ def section(run: Run) -> str:
 {_law(run)}. Only then were the test images read, for finalists and baselines. The test
 column is of the weights of the best seed on validation; p is of the exact paired test (McNemar) of the winner's against
 these, corrected for their number (Holm).</p>
-<div class="wide"><table><tr>{head}</tr>{rows}</table></div></section>"""
+{shown}</section>"""
 
 
 def _law(run: Run) -> str:
     if run.aim.floor is None:
         return "with the best mean on the validation images"
     return f"that is the cheapest of those whose 95 % interval begins at {percent(run.aim.floor)} or above, if any"
-
-
-def _row(row: Row, *, is_winner: bool) -> str:
-    name, *others = cells(row)
-    numbers = "".join(f'<td class="n">{escape(cell)}</td>' for cell in others)
-    return f"<tr{' class=best' if is_winner else ''}><td>{escape(name)}</td>{numbers}</tr>"
 
 
 def _within(row: Row) -> str:

@@ -16,6 +16,7 @@ from cnnsearch.report import ablated, enough, finals, mistakes, smaller
 from cnnsearch.report.drawing import drawn
 from cnnsearch.report.figures import Drawn
 from cnnsearch.report.plots import plotly_js, scripts, to_html
+from cnnsearch.report.table import Column, table
 from cnnsearch.report.wording import STATES, dataset, in_words, scored
 from cnnsearch.units import duration, percent, short_number, times
 from cnnsearch.verdict import decided
@@ -108,16 +109,18 @@ def _best(run: Run) -> Trial:
 def _ranking(run: Run) -> str:
     if not run.ranked:
         return ""
-    columns = ("#", "trial", "accuracy", "parameters", "multiply-adds", "time")
-    head = "".join(f'<th class="n">{column}</th>' for column in columns)
-    recipe = "<th>recipe</th>" if any(drawn_recipe(trial.built) for trial in run.ranked[:MOST_ROWS]) else ""
-    rows = "".join(_row(place, trial) for place, trial in enumerate(run.ranked[:MOST_ROWS], start=1))
-    count = min(MOST_ROWS, len(run.ranked))
+    numbers = ("#", "trial", "accuracy", "parameters", "multiply-adds", "time")
+    columns = [*(Column(name, "number") for name in numbers), Column("network", "code"), Column("recipe", "code")]
+    best = run.ranked[:MOST_ROWS]
+    if not any(drawn_recipe(trial.built) for trial in best):
+        columns.pop()
+    rows = [_row(place, trial)[: len(columns)] for place, trial in enumerate(best, start=1)]
+    count = len(best)
     title = "The best network of the search" if count == 1 else f"The best {count} networks of the search"
     return f"""<section class="card"><h2>{title}</h2>
 <p class="caption">{_order(run.aim)} {escape(enough.sentence(run))} In short: channels of each block (with
 a letter for other kinds, the kernel where it is not 3×3), p for a pool, then the head.</p>
-<div class="wide"><table><tr>{head}<th>network</th>{recipe}</tr>{rows}</table></div></section>"""
+{table(columns, rows, best=0)}</section>"""
 
 
 def _order(aim: Aim) -> str:
@@ -127,13 +130,9 @@ def _order(aim: Aim) -> str:
     return f"{first}, by {WORDS[aim.costs[0]]}; then the others, by accuracy."
 
 
-def _row(place: int, trial: Trial) -> str:
-    cells = (place, trial.number, scored(trial), f"{trial.parameters:,}", f"{trial.macs:,}", duration(trial.seconds))
-    numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
-    told = f"<td><code>{escape(trial.short)}</code></td>"
-    if recipe := drawn_recipe(trial.built):
-        told += f"<td><code>{escape(recipe)}</code></td>"
-    return f"<tr{' class=best' if place == 1 else ''}>{numbers}{told}</tr>"
+def _row(place: int, trial: Trial) -> tuple[object, ...]:
+    costs = (f"{trial.parameters:,}", f"{trial.macs:,}", duration(trial.seconds))
+    return (place, trial.number, scored(trial), *costs, trial.short, drawn_recipe(trial.built))
 
 
 def _shown(run: Run) -> str:
@@ -175,14 +174,12 @@ def _reason(reason: str) -> str:
 
 
 def _names(names: dict[str, str]) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(short)}</td><td><code>{escape(name)}</code></td></tr>" for name, short in names.items()
-    )
-    if not rows:
+    if not names:
         return ""
+    columns = (Column("in the figures"), Column("in the plan", "code"))
     return f"""<section class="card"><details>
 <summary>Where the choices named in the figures stand in the plan</summary>
-<div class="wide"><table><tr><th>in the figures</th><th>in the plan</th></tr>{rows}</table></div></details></section>"""
+{table(columns, ((short, name) for name, short in names.items()))}</details></section>"""
 
 
 def _facts(run: Run) -> str:
@@ -197,7 +194,6 @@ def _facts(run: Run) -> str:
         "test images opened": times(len(run.openings)) if run.openings else "never",
         **run.versions,
     }
-    rows = "".join(f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in facts.items())
     return f"""<footer><section class="card"><details><summary>Facts, versions and the whole plan</summary>
-<div class="wide"><table>{rows}</table></div><pre>{escape(json.dumps(run.plan, indent=2))}</pre></details></section>
+{table((Column(), Column()), facts.items())}<pre>{escape(json.dumps(run.plan, indent=2))}</pre></details></section>
 <p>Made from {escape(str(run.folder / "record.jsonl"))} by <code>python -m cnnsearch.report</code>.</p></footer>"""

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from html import escape
 
 from cnnsearch.history import Run, Trial
+from cnnsearch.report.table import Column, table
 from cnnsearch.report.wording import scored
 from cnnsearch.tradeoff import as_good, best_under, knee
 from cnnsearch.verdict import decided
 
 SURE = 0.05  # a p below tells two networks apart
+COLUMNS = (
+    *(Column(name, "number") for name in ("parameters up to", "trial", "accuracy", "parameters")),
+    Column("network", "code"),
+)
 
 
 def sentences(run: Run) -> Iterator[str]:
@@ -31,20 +36,16 @@ def _lost(run: Run, trial: Trial) -> bool:
 
 def section(run: Run) -> str:
     """Write the page's part about them; nothing where there is only one network."""
-    rows = "".join(_row(budget, trial) for budget, trial in best_under(run))
     if len(run.ranked) < 2:  # noqa: PLR2004 (nothing to compare)
         return ""
     told = " ".join(sentences(run))
+    rows = [
+        (f"{budget:,}", trial.number, scored(trial), f"{trial.parameters:,}", trial.short)
+        for budget, trial in best_under(run)
+    ]
     return f"""<section class="card"><h2>Smaller networks</h2>
 <p class="caption">{escape(told)} The best of the search within each budget:</p>
-<div class="wide"><table><tr><th class="n">parameters up to</th><th class="n">trial</th><th class="n">accuracy</th>
-<th class="n">parameters</th><th>network</th></tr>{rows}</table></div></section>"""
-
-
-def _row(budget: int, trial: Trial) -> str:
-    cells = (f"{budget:,}", str(trial.number), scored(trial), f"{trial.parameters:,}")
-    numbers = "".join(f'<td class="n">{cell}</td>' for cell in cells)
-    return f"<tr>{numbers}<td><code>{escape(trial.short)}</code></td></tr>"
+{table(COLUMNS, rows)}</section>"""
 
 
 def _named(trial: Trial) -> str:
