@@ -3,7 +3,7 @@
 import math
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
 from typing import NamedTuple
@@ -67,13 +67,17 @@ class Space:
         Of a block that is repeated an option counts if it fits in none of the repetitions.
         """
         fits: dict[str, bool] = {}
+        for place, answers in self._options():
+            fits[place] = fits.get(place) or self.ahead.can_fit(narrowed(self.tree, answers))
+        return tuple(place for place, fit in fits.items() if not fit)
+
+    def _options(self) -> Iterator[tuple[str, dict[str, int]]]:
+        """Give the place of every option that may not fit, and the answers by which it is drawn."""
         for hole, needs in sites(self.tree):
             if isinstance(hole, Hole) and not hole.is_range and self.ahead.decides(hole):
                 for index in range(len(hole.options)):
                     place = REPETITION.sub(r"\1[*]", f"{hole.name}.choice[{index}]")
-                    if not fits.get(place):
-                        fits[place] = self.ahead.can_fit(narrowed(self.tree, {**needs, hole.name: index}))
-        return tuple(place for place, fit in fits.items() if not fit)
+                    yield place, {**needs, hole.name: index}
 
     def draw(self, suggest: Suggest) -> Drawn:
         """Ask for every hole and make a network that fits.
