@@ -71,27 +71,27 @@ def test_workers_share_a_gpu_as_memory_cores_and_mps_allow(
 
 @pytest.mark.usefixtures("two_gpus")
 @pytest.mark.parametrize(
-    ("visible", "device", "workers"),
+    ("environment", "device", "workers"),
     [
-        (None, "cuda:0", 4),
-        (None, "cuda:1", 1),
-        (None, None, 2),
-        ("0", None, 4),
-        ("1", None, 1),
-        ("1,0", "cuda:1", 4),
-        ("GPU-1", None, 4),
-        ("GPU-3", "cuda:0", 1),
-        ("MIG-2", None, 1),
+        ({}, "cuda:0", 4),
+        ({}, "cuda:1", 1),
+        ({}, None, 2),
+        ({"CUDA_VISIBLE_DEVICES": "0"}, None, 4),
+        ({"CUDA_VISIBLE_DEVICES": "1"}, None, 1),
+        ({"CUDA_VISIBLE_DEVICES": "1,0"}, "cuda:1", 4),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-1"}, None, 4),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-3"}, "cuda:0", 1),
+        ({"CUDA_VISIBLE_DEVICES": "MIG-2"}, None, 1),
     ],
 )
 def test_only_the_memory_of_the_gpus_that_are_used_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, device: str | None, workers: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], device: str | None, workers: int
 ) -> None:
     (tmp_path / "free").write_text("0, GPU-1, 80000\n1, GPU-3, 2500\n")
     (tmp_path / "mps").mkdir()
     (tmp_path / "mps" / "control").touch()
-    if visible is not None:
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     assert len(devices.slots(None, device)) == workers
 
 

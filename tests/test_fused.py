@@ -1,6 +1,7 @@
 """Norm, ReLU and pool taken together: the same as one after the other, on maps of every kind."""
 
 import copy
+from types import ModuleType
 
 import pytest
 import torch
@@ -218,16 +219,24 @@ def test_what_is_not_compiled_is_torchs_own(module: nn.Module, shape: tuple[int,
     assert [torch.equal(plain[name], ours[name]) for name in plain] == [True] * len(plain)
 
 
-@pytest.mark.parametrize("reason", ["several threads", "another order", "another type", "no compiler"])
-def test_without_what_it_needs_all_is_torchs_own(reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    module, maps_NCHW = nn.Sequential(norm(2), nn.ReLU()), maps(2, 2, 4, 4)
-    if reason == "several threads":
-        monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    elif reason == "another order":
-        maps_NCHW = maps_NCHW.detach().contiguous().requires_grad_()
-    elif reason == "another type":
-        module, maps_NCHW = module.double(), maps(2, 2, 4, 4, dtype=torch.float64)
-    else:
-        monkeypatch.setattr(room, "library", lambda: None)
-    plain, ours = both(module, maps_NCHW)
+@pytest.mark.parametrize(
+    ("owner", "name", "answer"),
+    [(torch, "get_num_threads", 2), (room, "library", None)],
+    ids=["several threads", "no compiler"],
+)
+def test_without_what_it_needs_all_is_torchs_own(
+    owner: ModuleType, name: str, answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(owner, name, lambda: answer)
+    plain, ours = both(nn.Sequential(norm(2), nn.ReLU()), maps(2, 2, 4, 4))
+    assert [torch.equal(plain[name], ours[name]) for name in plain] == [True] * len(plain)
+
+
+@pytest.mark.parametrize(
+    "maps_NCHW",
+    [maps(2, 2, 4, 4).contiguous(), maps(2, 2, 4, 4, dtype=torch.float64)],
+    ids=["another order", "another type"],
+)
+def test_maps_of_another_order_or_type_are_for_torch(maps_NCHW: Tensor) -> None:
+    plain, ours = both(nn.Sequential(norm(2), nn.ReLU()).to(maps_NCHW.dtype), maps_NCHW)
     assert [torch.equal(plain[name], ours[name]) for name in plain] == [True] * len(plain)

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
-from cnnsearch.optimizers import AdamW, Group, Sgd
+from cnnsearch.optimizers import AdamW, Group, Optimizer, Sgd
 
 SHAPES = [(4, 3, 3, 3), (10, 5), (7,)]
 
@@ -32,15 +33,20 @@ def torchs(all_weights: list[Tensor]) -> list[dict[str, object]]:
     return [{"params": all_weights[:2], "weight_decay": 0.1}, {"params": all_weights[2:], "weight_decay": 0.0}]
 
 
-@pytest.mark.parametrize("kind", ["adamw", "sgd", "sgd without momentum"])
-def test_steps_are_those_of_torch_to_the_last_bit(kind: str) -> None:
+@pytest.mark.parametrize(
+    ("make", "torchs_make"),
+    [
+        (AdamW, torch.optim.AdamW),
+        (partial(Sgd, momentum=0.9), partial(torch.optim.SGD, momentum=0.9, nesterov=True)),
+        (partial(Sgd, momentum=0.0), torch.optim.SGD),
+    ],
+    ids=["adamw", "sgd", "sgd without momentum"],
+)
+def test_steps_are_those_of_torch_to_the_last_bit(
+    make: Callable[..., Optimizer], torchs_make: Callable[..., torch.optim.Optimizer]
+) -> None:
     ours, theirs, rate = weights(), weights(), torch.tensor(0.0, dtype=torch.float64)
-    momentum = 0.0 if kind == "sgd without momentum" else 0.9
-    if kind == "adamw":
-        mine, other = AdamW(groups_of(ours), rate), torch.optim.AdamW(torchs(theirs), lr=rate, fused=True)
-    else:
-        mine = Sgd(groups_of(ours), rate, momentum)
-        other = torch.optim.SGD(torchs(theirs), lr=rate, momentum=momentum, nesterov=momentum > 0, fused=True)
+    mine, other = make(groups_of(ours), rate), torchs_make(torchs(theirs), lr=rate, fused=True)
     for step in range(1, 6):
         rate.fill_(0.01 / step)
         give_gradients(ours, step)
@@ -50,8 +56,8 @@ def test_steps_are_those_of_torch_to_the_last_bit(kind: str) -> None:
         assert [torch.equal(*pair) for pair in zip(ours, theirs, strict=True)] == [True] * len(SHAPES)
 
 
-@pytest.mark.parametrize("make", [AdamW, lambda groups, rate: Sgd(groups, rate, 0.9)])
-def test_a_weight_without_a_gradient_is_left_alone(make: type[AdamW]) -> None:
+@pytest.mark.parametrize("make", [AdamW, partial(Sgd, momentum=0.9)])
+def test_a_weight_without_a_gradient_is_left_alone(make: Callable[..., Optimizer]) -> None:
     ours = weights()
     ours[0].grad = torch.ones_like(ours[0])
     make(groups_of(ours), torch.tensor(0.1)).step()
