@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from html import escape
 from typing import NamedTuple
 
 from cnnsearch.events import Tested
 from cnnsearch.history import Run
+from cnnsearch.report.table import named, table
 from cnnsearch.units import percent
 from cnnsearch.verdict import decided
 
@@ -66,19 +66,17 @@ def section(run: Run) -> str:
     found = readings(run)
     if not found:
         return ""
-    head = f"<th>{COLUMNS[0]}</th>" + "".join(f'<th class="n">{column}</th>' for column in COLUMNS[1:])
-    rows = "".join(_row(reading) for reading in found[:MOST_ROWS])
+    shown = table(named(*COLUMNS), map(_cells, found[:MOST_ROWS]))
     rest = len(found) - MOST_ROWS
     more = f" {rest:,} more classes are read better than these." if rest > 0 else ""
     return f"""<section class="card"><h2>What the winner reads wrong</h2>
 <p class="caption">The test images by class, as the shipped weights read them, the worst class first.{more} The record
 (<code>tested</code> in record.jsonl) has the place of each misread image in the test split.</p>
-<div class="wide"><table><tr>{head}</tr>{rows}</table></div></section>"""
+{shown}</section>"""
 
 
-def _row(reading: Reading) -> str:
+def _cells(reading: Reading) -> tuple[str, ...]:
     taken = ", ".join(f"{name} ({count})" for name, count in reading.taken_for[:MOST_PAIRS])
     more = len(reading.taken_for) - MOST_PAIRS
-    cells = (f"{reading.images:,}", percent(reading.right), f"{taken}, {more} others" if more > 0 else taken or "-")
-    numbers = "".join(f'<td class="n">{escape(cell)}</td>' for cell in cells)
-    return f"<tr><td>{escape(reading.name)}</td>{numbers}</tr>"
+    others = f"{taken}, {more} others" if more > 0 else taken or "-"
+    return reading.name, f"{reading.images:,}", percent(reading.right), others
