@@ -138,9 +138,12 @@ class _Reader:
     def _range(self, data: Mapping[str, Plain], kind: str, name: str) -> Hole | Real:
         low, high = _ends(data[kind], kind, name)
         step, log = data.get("step"), data.get("log", False)
-        if type(log) is not bool or (log and (low <= 0 or step is not None)):
-            law = "needs true or false, a lowest value above 0 and no step"
-            _refuse(f"{name}.log", f"{law}, not {brief(log)} from {low}")
+        if type(log) is not bool:
+            _refuse(f"{name}.log", f"must be true or false, not {brief(log)}")
+        if log and low <= 0:
+            _refuse(f"{name}.log", f"needs a lowest value above 0, not {low}")
+        if log and step is not None:
+            _refuse(f"{name}.log", "takes no step; leave one of the two out")
         if step is not None and (not _is_number(step, kind) or step <= 0):
             _refuse(f"{name}.step", f"must be a {kind} number above 0, not {brief(step)}")
         if kind == "float" and step is None:

@@ -121,6 +121,8 @@ def opened(file: Path) -> tuple[str, dict[str, Tensor]]:
 
 
 def _file(path: Path) -> Path:
+    if path.name == NETWORK and path.is_file():
+        raise RunError(f"{path}: describes a network and holds no weights; give its folder, or that of the run")
     if not path.is_dir():
         return path
     files = [path / WEIGHTS, *(path / part / WEIGHTS for part in PARTS)]

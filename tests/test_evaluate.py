@@ -52,7 +52,7 @@ from cnnsearch.messages import Reason
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.plan import Plan
-from cnnsearch.report import mistakes, smaller
+from cnnsearch.report import finals, mistakes, smaller
 from cnnsearch.report.write import as_page
 from cnnsearch.study import ending
 from cnnsearch.tradeoff import Tie
@@ -733,6 +733,18 @@ def test_a_study_whose_finals_have_no_winner_says_why(tmp_path: Path, capsys: py
         "The finals have no winner (trial 0: diverged: epoch 1); other epochs for them or a longer search may have one"
     )
     assert law in said
+
+
+def test_a_baseline_that_meets_the_floor_with_fewer_parameters_is_named(finished: tuple[Path, str]) -> None:
+    run = history.read(finished[0])
+    objectives = {"validation_accuracy": {"at_least": 0.05}, "parameters": {}}
+    sought = run._replace(plan={**run.plan, "objectives": objectives})
+    found = verdict(sought)
+    assert found
+    told = list(finals.sentences(sought, found))
+    law = "The baseline majority class reads 10.00 %, more than is asked for, with 1 parameters: fewer than the winner."
+    assert law in told
+    assert law not in list(finals.sentences(run, found))
 
 
 def test_random_search_that_is_not_over_is_refused(study: Path) -> None:

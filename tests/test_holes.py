@@ -201,15 +201,9 @@ COUNT = "must be a whole number from 0 to 64, or a hole of such, not"
         ({"float": [0, float("nan")]}, f"x.float: {ENDS.format('float')} [0, nan]"),
         ({"float": [0, float("inf")]}, f"x.float: {ENDS.format('float')} [0, inf]"),
         ({"float": ["0", 1]}, f"x.float: {ENDS.format('float')} ['0', 1]"),
-        (
-            {"float": [0, 1], "log": True},
-            "x.log: needs true or false, a lowest value above 0 and no step, not True from 0",
-        ),
-        ({"int": [1, 2], "log": 1}, "x.log: needs true or false, a lowest value above 0 and no step, not 1 from 1"),
-        (
-            {"int": [1, 2], "log": True, "step": 1},
-            "x.log: needs true or false, a lowest value above 0 and no step, not True from 1",
-        ),
+        ({"float": [0, 1], "log": True}, "x.log: needs a lowest value above 0, not 0"),
+        ({"int": [1, 2], "log": 1}, "x.log: must be true or false, not 1"),
+        ({"int": [1, 2], "log": True, "step": 1}, "x.log: takes no step; leave one of the two out"),
         ({"int": [1, 2], "step": 0.5}, "x.step: must be a int number above 0, not 0.5"),
         ({"float": [1, 2], "step": 0}, "x.step: must be a float number above 0, not 0"),
         (

@@ -445,3 +445,9 @@ def test_another_kind_of_stopping_takes_its_own_share() -> None:
 def test_a_home_may_be_named_by_its_sign(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/somewhere")
     assert Plan.model_validate({"runs": "~/runs", "name": "x"}).folder == Path("/somewhere/runs/x")
+
+
+def test_a_hole_where_none_may_stand_is_told_so() -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        Plan.model_validate({"seed": {"int": [0, 3]}})
+    assert str(caught.value) == "seed: input should be a valid integer, not {'int': [0, 3]}; no hole may stand here"

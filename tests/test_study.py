@@ -193,7 +193,7 @@ def test_the_same_command_again_prints_the_result_and_trains_nothing(study: Stud
     before = (study.folder / "record.jsonl").read_bytes()
     status, out, err = run(study.folder.parents[1], "tiny.json")
     assert (status, err) == (0, "")
-    assert out.startswith("runs/mine has 3 trials already; --trials N asks for more\n")
+    assert out.startswith("the search of runs/mine is over with 3 trials; --trials N asks for more\n")
     assert out.endswith(study.out[study.out.index("The best networks of mine") :])
     assert (study.folder / "record.jsonl").read_bytes() == before
 

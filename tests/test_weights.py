@@ -123,6 +123,14 @@ def test_any_cut_is_noticed(folder: Path) -> None:
             load(folder)
 
 
+def test_a_description_is_not_taken_for_weights(tmp_path: Path) -> None:
+    (tmp_path / "network.json").write_text("{}")
+    with pytest.raises(RunError) as caught:
+        load(tmp_path / "network.json")
+    law = "describes a network and holds no weights; give its folder, or that of the run"
+    assert str(caught.value) == f"{tmp_path / 'network.json'}: {law}"
+
+
 def test_damage_is_told_with_the_file_what_is_wrong_and_a_way_out(folder: Path) -> None:
     file = folder / WEIGHTS
     whole = bytearray(file.read_bytes())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from math import log, log10
+from math import ceil, floor, log, log10
 from statistics import median
 from typing import Any
 
@@ -15,6 +15,7 @@ from cnnsearch.history import Run, Trial
 from cnnsearch.objectives import WORDS, Name, price
 from cnnsearch.report.plots import Chart, between, new_chart
 from cnnsearch.trials import directions, in_memory
+from cnnsearch.units import short_number
 
 MOST_HOLES = 8  # in the figures that give every hole an axis: the most important ones
 MOST_CURVES = 200  # a browser draws about so many at once
@@ -101,14 +102,24 @@ def _against(material: Material, name: Name) -> Chart:
     figure.add_scatter(**_points(complete[:1], name), mode="markers", name="best", marker=star)
     if aim.floor is not None:
         figure.add_hline(y=100 * aim.floor, line={"dash": "dot", "width": 1.5, "color": STATE_COLORS["complete"]})
-    ticks = "D2" if _decades(complete, name) < 1.5 else "D1"  # noqa: PLR2004
-    figure.update_xaxes(title=WORDS[name], type="log", dtick=ticks)
+    ticks = _ticks([max(price(name, trial, trial.latency), 1e-9) for trial in complete])
+    figure.update_xaxes(title=WORDS[name], type="log", tickvals=ticks, ticktext=[_short(tick) for tick in ticks])
     return figure.update_yaxes(title=ACCURACY, range=_zoom(material.scores))
 
 
-def _decades(trials: Sequence[Trial], name: Name) -> float:
-    costs = [max(price(name, trial, trial.latency), 1e-9) for trial in trials]
-    return log10(max(costs) / min(costs))
+def _ticks(costs: Sequence[float]) -> list[float]:
+    """Give round numbers for a logarithmic axis; plotly's own write 5 for 5,000 beside 10k.
+
+    >>> [_short(tick) for tick in _ticks([2_500, 24_000])]
+    ['1k', '2k', '5k', '10k', '20k', '50k', '100k', '200k', '500k']
+    """
+    low, high = log10(min(costs)), log10(max(costs))
+    digits = (1, 2, 5) if high - low < 1.5 else (1,)  # noqa: PLR2004
+    return [digit * 10.0**power for power in range(floor(low), ceil(high) + 1) for digit in digits]
+
+
+def _short(tick: float) -> str:
+    return short_number(tick).replace(" ", "") if tick >= 1 else f"{tick:g}"
 
 
 def _points(trials: Sequence[Trial], name: Name) -> dict[str, Any]:

@@ -33,12 +33,20 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
         if row.trial is None and row.mean > winner.mean:
             named = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
             yield f"The baseline {named} reads more validation images right; a wider space may hold better networks."
+        if row.trial is None and _is_cheaper(row, winner, run.aim):
+            law = f"reads {percent(row.mean)}, more than is asked for, with {row.parameters:,} parameters"
+            yield f"The baseline {row.entrant} {law}: fewer than the winner."
     if found.meets_floor is False and run.aim.floor is not None:
         yield f"No finalist surely reads {percent(run.aim.floor)} or more right, so the most accurate of them won."
     way = "above" if found.optimism_gap >= 0 else "below"
     gap = f"{100 * abs(found.optimism_gap):.2f} points {way} the mean of its trainings in the finals"
     yield f"Optimism gap: its score in the search was {gap}{other_schedule(winner)}."
     yield f"The search took {duration(run.seconds)}, the finals {duration(run.finals_seconds)}, all calls together."
+
+
+def _is_cheaper(row: Row, winner: Row, aim: Aim) -> bool:
+    is_sought = aim.floor is not None and "parameters" in aim.costs
+    return is_sought and row.mean >= (aim.floor or 0) and row.parameters < winner.parameters
 
 
 def _costs(row: Row, aim: Aim) -> str:

@@ -109,7 +109,7 @@ def _search(plan: Plan, record: Record, screen: Screen, notice: str) -> None:
     save = _saver(plan, ledger, notice, figures(run))
     if ledger.counted >= plan.budget.trials and not ledger.unfinished:
         if not plan.budget.until_flat:
-            screen.say(f"{folder} has {ledger.counted} trials already; --trials N asks for more")
+            screen.say(f"the search of {folder} is over with {ledger.counted} trials; --trials N asks for more")
         if run.state in {"running", "interrupted"}:  # an earlier invocation was killed after its last trial
             record.append(_opened(plan, notice))
             proposer = _proposer(plan, ledger)

@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("plan", nargs="?", metavar="PLAN.yaml", help="a plan; without one, the data set's default plan")
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done, and train nothing")
     parser.add_argument("--no-finals", action="store_true", help="end with the search; nothing is tested")
     for path, field in _leaves(Plan):
         names = [f"--{path.replace('_', '-')}"]
