@@ -14,6 +14,8 @@ from cnnsearch.recipe import Recipe
 from cnnsearch.speed import Speed, images, recall, work
 from cnnsearch.units import roughly
 
+STARTS = 6.0  # seconds until workers train, in the search and again in the finals: examples/benchmarks/first_batch.py
+
 
 def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], done: int, *, decided: bool) -> str:
     """Say it in words, for candidates like those `drawn`, where so many trials are done or the finals are decided."""
@@ -25,13 +27,13 @@ def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], don
         return "unknown until the first run"
     workers = min(len(devices), cores()) if devices[0] == "cpu" else len(devices)
     each = _trial_seconds(plan, drawn, speed) / workers
-    search = left * each
+    search = left * each + STARTS
     if plan.budget.minutes:
         search = min(search, 60 * plan.budget.minutes)
     least = "at least" if plan.budget.until_flat else "about"
     told = f"{least} {roughly(search)} for the search" if left else "nothing for the search"
     if plan.finals:
-        finals = _finals_seconds(plan, plan.finals, drawn, speed, workers)
+        finals = _finals_seconds(plan, plan.finals, drawn, speed, workers) + STARTS
         finals += plan.budget.trials * each if "random-search" in plan.finals.baselines else 0
         told += f" and {roughly(finals)} for the finals"
     return f"{told}, by this machine's speed in the run of {datetime.fromtimestamp(speed.time).astimezone().date()}"

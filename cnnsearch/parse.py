@@ -145,7 +145,7 @@ class _Reader:
         if log and step is not None:
             _refuse(f"{name}.log", "takes no step; leave one of the two out")
         if step is not None and (not _is_number(step, kind) or step <= 0):
-            _refuse(f"{name}.step", f"must be a {kind} number above 0, not {brief(step)}")
+            _refuse(f"{name}.step", f"must be {'an int' if kind == 'int' else 'a float'} above 0, not {brief(step)}")
         if kind == "float" and step is None:
             return Real(name, float(low), float(high), log)
         step = step or 1

@@ -13,6 +13,7 @@ from cnnsearch.plan import Candidate, Plan
 from cnnsearch.record import RECORD
 from cnnsearch.size import size
 from cnnsearch.space import Space, uniformly
+from cnnsearch.units import counted
 from cnnsearch.verdict import decided
 
 DRAWS = 10
@@ -52,9 +53,10 @@ def describe(plan: Plan) -> Iterator[str]:
         yield "\ntried first:"
     for network in plan.start:
         yield f"  {priced(network)}{_over(plan, network)}"
-    yield f"\n{len(drawn)} networks drawn uniformly:"
-    for candidate in drawn:
-        yield f"  {priced(candidate.network)}{_over(plan, candidate.network)}"
+    shown = {candidate.network.fingerprint: candidate.network for candidate in drawn}
+    yield f"\n{counted(len(shown), 'network', 'networks')} drawn uniformly:"
+    for network in shown.values():
+        yield f"  {priced(network)}{_over(plan, network)}"
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
     yield f"\nforecast  {forecast(plan, allowed, devices, done, decided=found is not None)}"
 

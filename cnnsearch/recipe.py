@@ -1,5 +1,6 @@
 """How is a network trained?"""
 
+import re
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
@@ -82,8 +83,14 @@ def drawn(built: Mapping[str, object]) -> str:
 
     >>> drawn({"head.hidden": "[64]", "recipe.learning_rate": 0.0123456, "recipe.batch_size": 64})
     'learning_rate 0.0123, batch_size 64'
+    >>> drawn({"recipe.augmentation": '{"shift": "*"}', "recipe.augmentation.choice[1].shift": 1})
+    'augmentation.shift 1'
     """
-    own = {name.removeprefix("recipe."): value for name, value in built.items() if name.startswith("recipe.")}
+    own = {
+        re.sub(r"\.choice\[\d+\]", "", name.removeprefix("recipe.")): value
+        for name, value in built.items()
+        if name.startswith("recipe.") and not (isinstance(value, str) and '"*"' in value)  # its own holes say the rest
+    }
     return ", ".join(
         f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in own.items()
     )

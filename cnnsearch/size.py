@@ -21,6 +21,7 @@ from cnnsearch.network import MOST_BLOCKS, Head, Input, through
 from cnnsearch.recipe import Recipe
 from cnnsearch.shapes import MisfitError, Shape
 from cnnsearch.space import Space, uniformly
+from cnnsearch.units import counted
 
 MOST_WALKS = 6_000  # about 0.3 s
 SAMPLE = 1_000
@@ -47,7 +48,8 @@ class Size(NamedTuple):
     def __str__(self) -> str:
         endless = f", times any value of {', '.join(self.reals)}" if self.reals else ""
         if self.is_exact:
-            return f"{self.networks:,} distinct networks{endless}; {self.share:.1%} of plain random draws fit (exact)"
+            networks = counted(self.networks, "distinct network", "distinct networks")
+            return f"{networks}{endless}; {self.share:.1%} of plain random draws fit (exact)"
         share = f"{self.share:.1%} ± {self.spread:.1%} of plain random draws fit"
         return f"about {_rounded(self.networks)} networks{endless}; {share} (estimated from {SAMPLE:,} draws)"
 

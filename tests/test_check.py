@@ -252,7 +252,7 @@ def test_a_space_without_holes_says_so() -> None:
         {"dataset": "digits", "space": {"blocks": [{"conv": CONV}]}, "recipe": {"learning_rate": 0.1}}
     )
     assert next(holes(plan.searched.holes)) == "no holes"
-    assert "space     1 distinct networks" in "\n".join(describe(plan))
+    assert "space     1 distinct network;" in "\n".join(describe(plan))
 
 
 def test_a_file_with_an_own_kind_needs_its_import_and_no_torch(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ def none(*_: object) -> tuple[str, ...]:
 
 
 def test_a_study_that_takes_any_plan_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnsearch.study.conduct.differences", none)
+    monkeypatch.setattr("cnnsearch.study.kept.differences", none)
     with pytest.raises(AssertionError, match="dataset was refused, and something of the run is another"):
         changes.plans(1)
 

@@ -155,7 +155,6 @@ def test_what_is_no_number_stays_none(pool: nn.Module | None) -> None:
     assert not y_NCHW[:, [0, 2, 3]].isnan().any()
 
 
-@pytest.mark.filterwarnings("ignore:Using padding=.same. with even kernel")
 @pytest.mark.parametrize("tap", range(4))
 def test_what_is_no_number_stays_none_where_the_norm_is_fixed(tap: int) -> None:
     maps_NCHW = maps(1, 4, 2, 2).detach()
@@ -182,6 +181,7 @@ def test_a_second_derivative_is_refused() -> None:
         first.sum().backward()
 
 
+@pytest.mark.filterwarnings("ignore:Using padding=.same. with even kernel")
 @examples(60)
 @given(network=networks(*KINDS.values()), training=st.booleans())
 def test_a_network_of_any_kind_of_block_computes_the_same(*, network: Network, training: bool) -> None:

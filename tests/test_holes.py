@@ -204,8 +204,8 @@ COUNT = "must be a whole number from 0 to 64, or a hole of such, not"
         ({"float": [0, 1], "log": True}, "x.log: needs a lowest value above 0, not 0"),
         ({"int": [1, 2], "log": 1}, "x.log: must be true or false, not 1"),
         ({"int": [1, 2], "log": True, "step": 1}, "x.log: takes no step; leave one of the two out"),
-        ({"int": [1, 2], "step": 0.5}, "x.step: must be a int number above 0, not 0.5"),
-        ({"float": [1, 2], "step": 0}, "x.step: must be a float number above 0, not 0"),
+        ({"int": [1, 2], "step": 0.5}, "x.step: must be an int above 0, not 0.5"),
+        ({"float": [1, 2], "step": 0}, "x.step: must be a float above 0, not 0"),
         (
             [{"repeat": 2, "blocks": 3}],
             "x[0]: a repeat has the keys `repeat` (how often) and `block` (what), and no other",

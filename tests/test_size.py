@@ -113,7 +113,7 @@ def test_real_holes_are_named() -> None:
     data = written(BLOCK, head={"dropout": {"float": [0.1, 0.5]}})
     assert size(Space(data)) == Size(1, 1.0, 0.0, ("head.dropout",))
     assert str(size(Space(data))) == (
-        "1 distinct networks, times any value of head.dropout; 100.0% of plain random draws fit (exact)"
+        "1 distinct network, times any value of head.dropout; 100.0% of plain random draws fit (exact)"
     )
 
 

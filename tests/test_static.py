@@ -104,7 +104,7 @@ def bounds() -> Iterator[tuple[str, tuple[int, ...]]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     for each in [*project["dependencies"], *chain.from_iterable(project["optional-dependencies"].values())]:
         name, _, bound = each.partition(">=")
-        yield name, tuple(int(number) for number in bound.split(".") if number)
+        yield name, tuple(int(number) for number in bound.partition(",")[0].split(".") if number)
 
 
 def test_every_dependency_has_a_lower_bound_and_none_one_with_a_known_advisory() -> None:

@@ -6,7 +6,7 @@ from html import escape
 from cnnsearch.history import Run, Trial
 from cnnsearch.report.table import Column, table
 from cnnsearch.report.wording import scored
-from cnnsearch.tradeoff import as_good, best_under, knee
+from cnnsearch.tradeoff import as_good, best_under, front_of, knee
 from cnnsearch.verdict import decided
 
 SURE = 0.05  # a p below tells two networks apart
@@ -23,8 +23,9 @@ def sentences(run: Run) -> Iterator[str]:
         sure = f"(95 %, {tie.freedom} degrees of freedom)"
         what = "The smallest in the search that is not shown to be worse than its best"
         yield f"{what} is {_named(tie.trial)}: two single trainings that {law} {sure}."
-    if bend := knee(run):
-        yield f"Beyond {_named(bend)} a little more accuracy costs many more parameters (the front's knee)."
+    if bend := knee(run):  # which is no end of the front
+        better = next(trial for trial in front_of(run) if trial.parameters > bend.parameters)
+        yield f"The front bends at {_named(bend)}; the next better one is {_named(better)}."
 
 
 def _lost(run: Run, trial: Trial) -> bool:

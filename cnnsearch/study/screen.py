@@ -28,9 +28,11 @@ class Screen:
         self._bar = bar
         self._budget = plan.budget.trials
         self._minutes = plan.budget.minutes
+        self._seeks_small = bool(plan.aim.costs)
         self._all_wait = plan.pruner.kind == "successive"
         self._began = time.monotonic()
-        self._counted_before: int | None = None
+        self._first: tuple[int, float] | None = None
+        """How many were counted when the first one ended, and when that was."""
         self.say = bar.say
 
     def epoch(self, epoch: Epoch, candidate: Candidate) -> None:
@@ -64,19 +66,23 @@ class Screen:
 
     def _state(self, ledger: Ledger) -> str:
         best = f"best {percent(ledger.best.score)}" if ledger.best else "no result yet"
+        if ledger.best and self._seeks_small:
+            best += f" with {ledger.best.parameters:,} parameters"
         counts = f"{ledger.states['stopped']} stopped, {ledger.states['turned_away']} turned away"
         return f"{best}, {counts}{self._time_left(ledger)}"
 
     def _time_left(self, ledger: Ledger) -> str:
         if self._all_wait:  # most trials end at one moment, and the longest trainings come after it
             return ""
-        if self._counted_before is None:
-            self._counted_before = ledger.counted - 1
-        done = ledger.counted - self._counted_before
-        passed = time.monotonic() - self._began
-        left = passed / done * (self._budget - ledger.counted)
+        now = time.monotonic()
+        if self._first is None:  # it waited for the workers to start, and tells nothing of those to come
+            self._first = ledger.counted, now
+        count, since = self._first
+        if ledger.counted == count:
+            return ""
+        left = (now - since) / (ledger.counted - count) * (self._budget - ledger.counted)
         if self._minutes is not None:
-            left = min(left, 60 * self._minutes - passed)
+            left = min(left, 60 * self._minutes - (now - self._began))
         return f", about {roughly(left)} left" if left > 0 else ""
 
 
