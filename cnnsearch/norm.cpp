@@ -10,7 +10,6 @@
 #include <cstring>
 #include <limits>
 #include <numeric>
-#include <type_traits>
 #include <vector>
 #ifdef __AVX512BF16__
 #include <immintrin.h>

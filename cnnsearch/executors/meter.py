@@ -32,7 +32,7 @@ class Meter:
                 start_new_session=True,  # Ctrl-C reaches the coordinator alone
                 text=True,
             )
-        self._answer("the process that measures latencies took longer than {} seconds to start")
+        self._answer(f"the process that measures latencies took longer than {MOST_SECONDS} seconds to start")
 
     def measure(self, network: Network) -> Latency | None:
         """Measure a network, None where it cannot be run; raise RunError where the process ended or took too long."""
@@ -42,9 +42,8 @@ class Meter:
             self._process.stdin.flush()
         except OSError:
             pass  # it has ended, and the answer says so
-        answer = json.loads(
-            self._answer("a measurement took longer than {} seconds, in which nothing else was trained")
-        )
+        late = f"a measurement took longer than {MOST_SECONDS} seconds, in which nothing else was trained"
+        answer = json.loads(self._answer(late))
         trim(self._log)
         return answer and Latency(*answer)
 
@@ -57,7 +56,7 @@ class Meter:
         assert self._process.stdout
         if not select([self._process.stdout], [], [], MOST_SECONDS)[0]:
             self.close()
-            raise RunError(f"{late.format(MOST_SECONDS)}; the log is {self._log}")
+            raise RunError(f"{late}; the log is {self._log}")
         answer = self._process.stdout.readline()
         if not answer:
             status = self._process.wait()

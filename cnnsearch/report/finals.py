@@ -31,8 +31,8 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
         )
     for row in found.rows:
         if row.trial is None and row.mean > winner.mean:
-            named = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
-            yield f"The baseline {named} reads more validation images right; a wider space may hold better networks."
+            which = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
+            yield f"The baseline {which} reads more validation images right; a wider space may hold better networks."
         if row.trial is None and _is_cheaper(row, winner, run.aim):
             law = f"reads {percent(row.mean)}, more than is asked for, with {row.parameters:,} parameters"
             yield f"The baseline {row.entrant} {law}: fewer than the winner."
@@ -45,8 +45,9 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
 
 
 def _is_cheaper(row: Row, winner: Row, aim: Aim) -> bool:
-    is_sought = aim.floor is not None and "parameters" in aim.costs
-    return is_sought and row.mean >= (aim.floor or 0) and row.parameters < winner.parameters
+    if aim.floor is None or "parameters" not in aim.costs:
+        return False
+    return row.mean >= aim.floor and row.parameters < winner.parameters
 
 
 def _costs(row: Row, aim: Aim) -> str:

@@ -1,6 +1,6 @@
 """Which classes does the winner read wrong, and what for? By its shipped weights, of the test images."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -35,7 +35,14 @@ def readings(run: Run) -> list[Reading]:
     tested = found and found.winner.tested[found.winner.best]
     if not tested or not tested.of_class or not _is_whole(tested, len(run.classes)):
         return []
-    made = [_reading(run, tested, truth) for truth, images in enumerate(tested.of_class) if images]
+    taken: dict[int, Counter[str]] = defaultdict(Counter)
+    for truth, read in zip(tested.truth, tested.taken_for, strict=True):
+        taken[truth][run.classes[read]] += 1
+    made = [
+        Reading(name, images, tuple(taken[truth].most_common()))
+        for truth, (name, images) in enumerate(zip(run.classes, tested.of_class, strict=True))
+        if images
+    ]
     return sorted(made, key=lambda reading: reading.right)
 
 
@@ -44,12 +51,6 @@ def _is_whole(tested: Tested, classes: int) -> bool:
     named = (*tested.truth, *tested.taken_for)
     alike = len(tested.truth) == len(tested.taken_for) and len(tested.of_class) == classes
     return alike and all(number < classes for number in named)
-
-
-def _reading(run: Run, tested: Tested, truth: int) -> Reading:
-    pairs = zip(tested.truth, tested.taken_for, strict=True)
-    counts = Counter(run.classes[read] for of, read in pairs if of == truth)
-    return Reading(run.classes[truth], tested.of_class[truth], tuple(counts.most_common()))
 
 
 def sentences(run: Run) -> Iterator[str]:

@@ -49,10 +49,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _dry_run(plan: Plan) -> int:
     from cnnsearch.preview import describe
-    from cnnsearch.study.kept import refuse_another
+    from cnnsearch.study.kept import same_run
 
     end_with_reader()
-    refuse_another(plan)
+    same_run(plan)
     for line in describe(plan):
         print(line)
     return 0

@@ -62,12 +62,13 @@ def _search_until_enough(plan: Plan, record: Record, bar: Bar, notice: str) -> N
 
     Once the finals have begun that is settled: what they tell of the noise shall not begin the search anew.
     """
-    keep(plan)
+    run = keep(plan)
     if not plan.budget.until_flat:
-        _search(plan, record, Screen(plan, bar), notice)
+        _search(plan, run, record, Screen(plan, bar), notice)
         return
-    for part in _parts(plan):
-        _search(part, record, Screen(part, bar), notice)
+    # A trial that was cut, or waits at a rung, has its place in the budget too.
+    for part in _parts(plan, begun=run.counted + run.count("running")):
+        _search(part, run, record, Screen(part, bar), notice)
         run = history.read(plan.folder)
         if run.state != "complete" or run.retrained:
             return
@@ -82,14 +83,12 @@ def _search_until_enough(plan: Plan, record: Record, bar: Bar, notice: str) -> N
         bar.say(in_words(gain))
 
 
-def _parts(plan: Plan) -> Iterator[Plan]:
+def _parts(plan: Plan, begun: int) -> Iterator[Plan]:
     """Give the plan with its budget, then with twice as much, and so on; begin where an earlier call came to.
 
     The minutes are those of the whole call: each part has what is left of them, and the last one ends with them.
     """
     began, budget = time.monotonic(), plan.budget
-    # A trial that was cut, or waits at a rung, has its place in the budget too.
-    begun = history.read(plan.folder).count("complete", "stopped", "failed", "running")
     for times in count(max(1, -(-begun // budget.trials))):
         minutes = budget.minutes and budget.minutes - (time.monotonic() - began) / 60
         if minutes is not None and minutes <= 0:
@@ -97,11 +96,9 @@ def _parts(plan: Plan) -> Iterator[Plan]:
         yield plan.with_budget(trials=times * budget.trials, minutes=minutes)
 
 
-def _search(plan: Plan, record: Record, screen: Screen, notice: str) -> None:
-    """Search until the plan's budget is spent."""
-    folder = plan.folder
-    run = history.read(folder)
-    ledger = Ledger(run, plan)
+def _search(plan: Plan, run: Run, record: Record, screen: Screen, notice: str) -> None:
+    """Search until the plan's budget is spent; `run` is what an earlier call came to."""
+    folder, ledger = plan.folder, Ledger(run, plan)
     if ledger.best:
         publish(folder, ledger.best.trial, ledger.best.network)
     tidy(folder, ledger.unended)

@@ -1,7 +1,8 @@
 """Is the run in a plan's folder the same study? Its plan is kept there, and results of two plans cannot be compared."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from cnnsearch import history
 from cnnsearch.errors import RunError
@@ -12,29 +13,36 @@ from cnnsearch.plan import Plan
 from cnnsearch.sameness import differences
 
 
-def refuse_another(plan: Plan) -> None:
-    """Raise RunError with every difference where the folder holds a run of another plan, or of other blocks."""
+def same_run(plan: Plan) -> Run | None:
+    """Give the run in the plan's folder, None where there is none yet.
+
+    Raises RunError with every difference where it is of another plan, or of blocks that were changed since.
+    """
     folder = plan.folder
     if not (folder / PLAN).exists():
-        return
+        return None
     before, now = history.plan_of(folder), plan.stored()
-    changes = list(differences(before, now))
-    changes += changed_images(str(before.get("data")), str(now["data"]), plan.data_folder)
-    if not changes:
-        changes += _changed_blocks(history.read(folder))
+    images = changed_images(str(before.get("data")), str(now["data"]), plan.data_folder)
+    _refuse(folder, [*differences(before, now), *images])
+    run = history.read(folder)
+    _refuse(folder, list(_changed_blocks(run)))
+    return run
+
+
+def keep(plan: Plan) -> Run:
+    """Write the plan down, and give the run as it is so far; raise as `same_run` does before anything is written."""
+    run, now = same_run(plan), plan.stored()
+    if run and run.retrained and now["finals"] is None:
+        now["finals"] = run.plan.get("finals")  # by which those that were held are read
+    write_whole(plan.folder / PLAN, json.dumps(now, indent=2) + "\n")
+    return run._replace(plan=now) if run else history.read(plan.folder)
+
+
+def _refuse(folder: Path, changes: Sequence[str]) -> None:
     if changes:
         listed = "\n".join(f"  {change}" for change in changes)
         law = f"{folder} was made by another plan, and results of two plans cannot be compared"
         raise RunError(f"{law}:\n{listed}\ntake another --name, or none for one that follows from the plan")
-
-
-def keep(plan: Plan) -> None:
-    """Write the plan down; refuse one that would make the results incomparable."""
-    refuse_another(plan)
-    path, now = plan.folder / PLAN, plan.stored()
-    if path.exists() and now["finals"] is None and history.read(plan.folder).retrained:
-        now["finals"] = history.plan_of(plan.folder).get("finals")  # by which those that were held are read
-    write_whole(path, json.dumps(now, indent=2) + "\n")
 
 
 def _changed_blocks(run: Run) -> Iterator[str]:

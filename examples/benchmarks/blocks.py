@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 from machine import machine
-from steps import network_of
+from networks import network_from
 
 from cnnsearch.certainty import paired_p
 from cnnsearch.data import DataSet, Split, load
@@ -63,7 +63,7 @@ def read(way: int, seed: int) -> Read:
     text, pool, changes = WAYS[way]
     data = divided(load("mnist", data_root(), torch.device("cpu")))
     torch.manual_seed(seed)
-    module = build(network_of(text, pool))
+    module = build(network_from(text, pool))
     *_, last = train(module, data, Recipe.model_validate({**RECIPE, **changes}), seed)
     with torch.inference_mode():
         read_N = torch.cat([module.eval()(normalised(part, data)).argmax(1) for part in data.validation[0].split(250)])
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("|---|---|---|---|---|---|---|")
     for seed, way in jobs:
         text, pool, changes = WAYS[way]
-        network, found, first = network_of(text, pool), done[seed, way], done[seed, 0]
+        network, found, first = network_from(text, pool), done[seed, way], done[seed, 0]
         other = {name: value for name, value in changes.items() if value != SMALL} or ""
         p_value = f"{paired_p(found.wrong, first.wrong):.3f}" if way else ""
         right = f"{1 - len(found.wrong) / READ:.2%}"

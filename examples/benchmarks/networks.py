@@ -1,4 +1,4 @@
-"""Which networks are measured, and how do the plain loop's descriptions of them read as networks of cnnsearch?"""
+"""Which networks are measured, and how do texts and the plain loop's descriptions read as networks of cnnsearch?"""
 
 import random
 from typing import Any
@@ -34,8 +34,24 @@ def network_of(description: Description) -> Network:
         }
         for block in description["blocks"]
     ]
+    return _of_mnist(blocks, {"pool": description["pool"], "hidden": description["hidden"]})
+
+
+def network_from(text: str, pool: str = "max") -> Network:
+    """Read channels, an s before those of a separable block, a p behind those of one with a pool."""
+    blocks = [
+        {
+            "kind": "separable" if word.startswith("s") else "plain",
+            "conv": {"out_channels": int(word.strip("sp")), "kernel_size": 3, "padding": "same", "bias": False},
+            "maxpool": {"kernel_size": 2} if word.endswith("p") else None,
+        }
+        for word in text.split()
+    ]
+    return _of_mnist(blocks, {"pool": pool})
+
+
+def _of_mnist(blocks: list[Description], head: Description) -> Network:
     image = {"channels": 1, "height": 28, "width": 28}
-    head = {"pool": description["pool"], "hidden": description["hidden"]}
     return Network.model_validate({"input": image, "blocks": blocks, "head": head, "classes": 10})
 
 

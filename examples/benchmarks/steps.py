@@ -10,6 +10,7 @@ import time
 
 import torch
 from machine import machine
+from networks import network_from
 from scipy.optimize import nnls
 
 from cnnsearch.data import DataSet, load
@@ -34,20 +35,6 @@ IMAGES = 2_048
 TIMES = 3
 
 
-def network_of(text: str, pool: str = "max") -> Network:
-    """Read channels, an s before those of a separable block, a p behind those of one with a pool."""
-    blocks = [
-        {
-            "kind": "separable" if word.startswith("s") else "plain",
-            "conv": {"out_channels": int(word.strip("sp")), "kernel_size": 3, "padding": "same", "bias": False},
-            "maxpool": {"kernel_size": 2} if word.endswith("p") else None,
-        }
-        for word in text.split()
-    ]
-    image = {"channels": 1, "height": 28, "width": 28}
-    return Network.model_validate({"input": image, "blocks": blocks, "head": {"pool": pool}, "classes": 10})
-
-
 def seconds(network: Network, batch_size: int, data: DataSet) -> float:
     """Give the least seconds of processor time that a step takes on average, of some epochs."""
     recipe = Recipe(epochs=TIMES, batch_size=batch_size, optimizer="muon", learning_rate=0.01)
@@ -66,7 +53,7 @@ def main() -> None:
     few = range(10)  # validation is not what is timed
     data = whole._replace(train=whole.train.take(range(IMAGES)), validation=whole.validation.take(few))
     print(f"{machine()}; one thread\n")
-    cases = [(network_of(text), batch_size) for text in NETWORKS for batch_size in BATCHES]
+    cases = [(network_from(text), batch_size) for text in NETWORKS for batch_size in BATCHES]
     took = [seconds(network, batch_size, data) for network, batch_size in cases]
     parts = [
         (
