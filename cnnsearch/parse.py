@@ -5,6 +5,7 @@ A mapping is a hole when it has one of the keys `choice`, `int`, `float` (with `
 """
 
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import NoReturn, cast
 
 from cnnsearch.errors import Fault, InvalidSpecError, brief, place
@@ -148,10 +149,12 @@ class _Reader:
             _refuse(f"{name}.step", f"must be {'an int' if kind == 'int' else 'a float'} above 0, not {brief(step)}")
         if kind == "float" and step is None:
             return Real(name, float(low), float(high), log)
-        step = step or 1
-        count = int(min((high - low) / step + 1e-9, 2 * MOST_NUMBER)) + 1  # 0.1 steps are inexact
+        # In decimals, as they are written: three binary 0.1 are a little more than 0.3.
+        first, last, by = (Decimal(str(number)) for number in (low, high, step or 1))
+        count = int(min((last - first) / by, 2 * MOST_NUMBER)) + 1
         _refuse_crowd(count, name)
-        values = (low + step * index if kind == "int" else float(low + step * index) for index in range(count))
+        number = int if kind == "int" else float
+        values = (number(first + by * index) for index in range(count))
         return Hole(name, tuple(Leaf(value, kind) for value in values), is_range=True, log=log)
 
 

@@ -1,6 +1,7 @@
 """What decides a study? One word, read from a file, from flags, or made in code."""
 
 import hashlib
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, cast
@@ -43,6 +44,16 @@ class Candidate(NamedTuple):
         return hashlib.sha256(f"{self.network.fingerprint} {self.recipe.computes}".encode()).hexdigest()[:16]
 
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+
+
+def _as_name(name: object) -> object:
+    if isinstance(name, str) and not re.fullmatch(NAME, name):
+        law = "must be a folder's name of at most 100 letters, digits, dots, dashes and underscores, the first of them"
+        raise misfit("", f"{law} a letter or digit, not {brief(name)}; --runs says where the folder stands")
+    return name
+
+
 def _known_or_there(dataset: str) -> str:
     if dataset not in FACTS and not is_there(dataset):
         names = " nor ".join(map(repr, FACTS))
@@ -83,7 +94,7 @@ class Plan(Word):
     finals: Finals | None = Finals()
     """What comes after the search; null (--no-finals) for nothing."""
     executor: Executor = Executor()
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")] | None = None
+    name: Annotated[str, Field(pattern=NAME), BeforeValidator(_as_name)] | None = None
     """The run's folder within `runs`; null for the data set and some characters of the plan's fingerprint."""
     runs: str = "runs"
     """The folder of all runs."""

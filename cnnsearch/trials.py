@@ -5,6 +5,7 @@ opened. Parameters are what was *built*, active holes only, and not what was ask
 so candidates that were turned away or repeat another are kept as pruned trials without a value.
 """
 
+import warnings
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,12 +17,13 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from cnnsearch.events import Scalar
 from cnnsearch.history import Run, Trial
-from cnnsearch.objectives import Aim
+from cnnsearch.objectives import ACCURACY, WORDS, Aim
 
 WIDE = 20.0  # a range whose ends are this far apart is looked at on a logarithmic axis
 MOST_STEPS = 8  # a hole with so few numbers has a tick for each
@@ -40,6 +42,15 @@ _STATES = {
 def directions(aim: Aim) -> list[StudyDirection]:
     """Say what Optuna does with accuracy, and with each of the costs."""
     return [StudyDirection.MAXIMIZE, *[StudyDirection.MINIMIZE] * len(aim.costs)]
+
+
+def name_values(study: optuna.Study, aim: Aim) -> None:
+    """Tell Optuna what its values are, which a dashboard otherwise calls Objective 0 and 1."""
+    names = [WORDS[name] for name in (ACCURACY, *aim.costs)]
+    if study.metric_names != names:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(names)
 
 
 def distributions(trials: Iterable[Trial]) -> dict[str, BaseDistribution]:

@@ -1,5 +1,6 @@
 """What is a word: a frozen value, valid by construction, whose faults name their place."""
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Self, cast, get_args
@@ -7,7 +8,7 @@ from typing import Any, Self, cast, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from cnnsearch.errors import MOST_TOLD, Fault, InvalidSpecError, brief, join, place
+from cnnsearch.errors import MOST_SHOWN, MOST_TOLD, Fault, InvalidSpecError, brief, join, place
 from cnnsearch.text import read_json
 
 HOLES = ("choice", "int", "float", "repeat")
@@ -124,7 +125,14 @@ def _say(detail: ErrorDetails, word: type[BaseModel]) -> str:
         length = f"at least {law['min_length']}" if "min_length" in law else f"at most {law['max_length']}"
         return f"must have {length} items, not {law['actual_length']}"
     seen = "what is given" if _is_secret(detail["loc"], word) else brief(detail["input"])
-    return f"{message[0].lower()}{message[1:]}, not {seen}{_way_out_of_hole(detail['input'])}"
+    way_out = _near_option(detail) if detail["type"] == "literal_error" else _way_out_of_hole(detail["input"])
+    return f"{message[0].lower()}{message[1:]}, not {seen}{way_out}"
+
+
+def _near_option(detail: ErrorDetails) -> str:
+    options = re.findall("'([^']*)'", detail["msg"])
+    near = get_close_matches(str(detail["input"])[:MOST_SHOWN].lower(), options, n=1)
+    return f"; perhaps you meant {near[0]!r}" if near else ""
 
 
 def _way_out_of_hole(value: object) -> str:

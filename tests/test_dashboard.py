@@ -49,6 +49,7 @@ def test_it_lists_every_trial_of_the_record(dashboard: Dashboard) -> None:
     study = _study(dashboard)
     states = {"complete": "Complete", "failed": "Fail"}
     assert study["name"] == "mnist-1a2b3c"
+    assert study["objective_names"] == ["validation accuracy"]
     assert [trial["state"] for trial in study["trials"]] == [states.get(state, "Pruned") for state in STATES]
     assert [trial["number"] for trial in study["trials"]] == list(range(len(STATES)))
 

@@ -103,7 +103,15 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         ({"budget": {"minutes": 0}}, "budget.minutes: input should be greater than 0, not 0"),
         ({"pruner": {"rungs": [1, 0]}}, "pruner.rungs[1]: input should be greater than or equal to 1, not 0"),
         ({"limits": {"max_macs": 1.5}}, "limits.max_macs: input should be a valid integer, not 1.5"),
-        ({"name": "a/b"}, "name: string should match pattern '^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$', not 'a/b'"),
+        (
+            {"name": "a/b"},
+            ("name: must be a folder's name of at most 100 letters, digits, dots, dashes and underscores, the first of"
+            " them a letter or digit, not 'a/b'; --runs says where the folder stands"),
+        ),
+        (
+            {"recipe": {"optimizer": "AdamW"}},
+            "recipe.optimizer: input should be 'adamw', 'sgd' or 'muon', not 'AdamW'; perhaps you meant 'adamw'",
+        ),
         ({"space": []}, "space: must be a mapping of keys to values, not []"),
         ({"space": {}}, "space.blocks: missing; this key must be given"),
         (
@@ -330,6 +338,10 @@ NAMES = "'validation_accuracy', 'parameters', 'macs', 'weight_bytes', 'activatio
             "objectives.parameters.at_least: a cost has no floor; what no network may exceed stands in `limits`",
         ),
         ({"speed": {}}, f"objectives.speed: input should be {NAMES}, not 'speed'"),
+        (
+            {"parameter": {}},
+            f"objectives.parameter: input should be {NAMES}, not 'parameter'; perhaps you meant 'parameters'",
+        ),
         (
             {"validation_accuracy": {"at_least": 99}},
             "objectives.validation_accuracy.at_least: input should be less than or equal to 1, not 99",

@@ -49,6 +49,7 @@ def copied(run: Run) -> optuna.storages.InMemoryStorage:
     alive = run.state == "running"
     with trials.quiet():
         study = storage.create_new_study(trials.directions(run.aim), run.folder.name)
+        trials.name_values(optuna.load_study(study_name=run.folder.name, storage=storage), run.aim)
     told = (trials.frozen(trial, holes, alive=alive, aim=run.aim, attached=_artifact(trial)) for trial in run.trials)
     ids = [storage.create_new_trial(study, trial) for trial in told]
     for key, value in _study_note(run).items():

@@ -10,7 +10,7 @@ from html import escape
 from importlib.resources import files
 
 from cnnsearch.history import Run, Trial
-from cnnsearch.objectives import WORDS, Aim
+from cnnsearch.objectives import WORDS
 from cnnsearch.recipe import drawn as drawn_recipe
 from cnnsearch.report import ablated, enough, finals, mistakes, smaller
 from cnnsearch.report.drawing import drawn
@@ -118,16 +118,19 @@ def _ranking(run: Run) -> str:
     count = len(best)
     title = "The best network of the search" if count == 1 else f"The best {count} networks of the search"
     return f"""<section class="card"><h2>{title}</h2>
-<p class="caption">{_order(run.aim)} {escape(enough.sentence(run))} In short: channels of each block (with
+<p class="caption">{_order(run)} {escape(enough.sentence(run))} In short: channels of each block (with
 a letter for other kinds, the kernel where it is not 3×3), p for a pool, then the head.</p>
 {table(columns, rows, best=0)}</section>"""
 
 
-def _order(aim: Aim) -> str:
-    if aim.floor is None:
-        return "By the last epoch's accuracy on the validation images."
-    first = f"First those that reach {percent(aim.floor)} of the validation images in their last epoch"
-    return f"{first}, by {WORDS[aim.costs[0]]}; then the others, by accuracy."
+def _order(run: Run) -> str:
+    floor, by_accuracy = run.aim.floor, "By the last epoch's accuracy on the validation images"
+    if floor is None:
+        return f"{by_accuracy}."
+    if run.ranked[0].accuracy < floor:
+        return f"{by_accuracy}; none reached {percent(floor)}."
+    first = f"First those that reach {percent(floor)} of the validation images in their last epoch"
+    return f"{first}, by {WORDS[run.aim.costs[0]]}; then the others, by accuracy."
 
 
 def _row(place: int, trial: Trial) -> tuple[object, ...]:

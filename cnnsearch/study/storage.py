@@ -22,7 +22,7 @@ from cnnsearch.signals import held
 from cnnsearch.study.outcome import Outcome
 from cnnsearch.study.sqlite import is_free, set_aside_damaged
 from cnnsearch.study.told import TRIAL, fact, frozen
-from cnnsearch.trials import directions
+from cnnsearch.trials import directions, name_values
 
 
 class Storage:
@@ -42,6 +42,7 @@ class Storage:
                 directions=directions(plan.aim),
                 load_if_exists=True,
             )
+            name_values(self._study, plan.aim)
             stored = {trial.user_attrs.get(TRIAL) for trial in self._study.get_trials(deepcopy=False)}
         outcomes = {outcome.trial: outcome for outcome in known}
         if strange := stored - outcomes.keys():
