@@ -46,7 +46,7 @@ _OF_ACCURACY = (
     Figure("History", "Each point is a complete trial; the line is the best so far.", charts.history),
     Figure(
         "What mattered",
-        "The share of each choice in being among the best tenth (PED-ANOVA), by what was built; from few trials a hint.",
+        "The share of each choice in being among the best tenth (PED-ANOVA), by what was built; of few trials a hint.",
         charts.importances,
     ),
     Figure(
