@@ -48,10 +48,16 @@ def register(kind: Kind) -> Kind:
     name: object = kind.model_fields["kind"].default if "kind" in kind.model_fields else None
     if not isinstance(name, str):
         raise TypeError(f"{kind.__name__} needs a field `kind: Literal['name'] = 'name'` to be told apart by")
-    if name in KINDS and KINDS[name].__qualname__ != kind.__qualname__:
+    if name in KINDS and not _is_reimport(KINDS[name], kind):
         raise ValueError(f"kind {name!r} is {KINDS[name].__name__} already; choose another name")
     KINDS[name] = kind
     return kind
+
+
+def _is_reimport(known: type[Block], kind: type[Block]) -> bool:
+    """Say whether a class is another's own, imported again; what is built in is never replaced."""
+    of_ours = __name__ in {known.__module__, kind.__module__}
+    return known.__qualname__ == kind.__qualname__ and (known.__module__ == kind.__module__ or not of_ours)
 
 
 def _steps(*layers: Optional) -> Flow:
@@ -141,7 +147,9 @@ class Separable(Block):
     @model_validator(mode="after")
     def _groups_are_decided(self) -> Self:
         if self.conv.groups != 1:
-            raise misfit("conv.groups", f"a separable block decides its groups itself, so 1, not {self.conv.groups}")
+            raise misfit(
+                "conv.groups", f"a separable block sets groups itself: leave it out, or 1, not {self.conv.groups}"
+            )
         return self
 
     def flow(self, shape: Shape) -> Flow:

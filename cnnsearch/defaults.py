@@ -74,7 +74,10 @@ def own_default(height: int, width: int, train_images: int) -> Plain:
 
 
 def _own_space(side: int) -> Plain:
-    """Pool until maps of 4 to 12 pixels are left; whoever pools more, begins with larger steps and fewer channels."""
+    """Pool until maps of 4 to 12 pixels are left, of very large images more.
+
+    Whoever pools more, begins with larger steps and fewer channels.
+    """
     if side < 16:  # noqa: PLR2004 (as the digits' 8x8)
         return _DIGITS["space"]
     if side <= 40:  # noqa: PLR2004 (as MNIST's 28x28)

@@ -108,7 +108,7 @@ def make_folder(folder: Path) -> None:
     except OSError as error:
         if error.errno in FULL:
             raise
-        raise RunError(f"{folder}: cannot be made ({error.strerror}); name another place (--runs FOLDER)") from None
+        raise RunError(f"{folder}: cannot be made ({error.strerror}); permit it, or name another place") from None
     for each in missing:
         sync_folder(each.parent)
 

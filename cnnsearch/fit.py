@@ -78,7 +78,7 @@ class LookAhead:
                     _refuse_endless(count_fillings(self._bared(block)), where)
         if not self.can_fit(tree):
             number, error = self._furthest
-            where = f" at {error.field[1:]} of block {number + 1} of those it builds" if error.field else ""
+            where = f" at blocks[{number}]{error.field} of what it builds" if error.field else ""
             law = f"no filling of the holes fits; the one that gets furthest fails{where}"
             raise InvalidSpecError((Fault("blocks", f"{law}: {error.message}"),))
 

@@ -170,7 +170,8 @@ def plan_of(folder: Path) -> dict[str, Any]:
 
 def _check_plan(folder: Path, plan: dict[str, Any], opened: Sequence[Opened]) -> None:
     """Refuse a plan that the run was not made by: it is shown, and results are judged by it."""
-    if opened and opened[-1].plan and ("dataset" not in plan or opened[-1].plan != fingerprint_of(plan)):
+    is_named = isinstance(plan.get("dataset"), str)
+    if opened and opened[-1].plan and not (is_named and opened[-1].plan == fingerprint_of(plan)):
         raise RunError(f"{folder / PLAN}: is not the plan of this run, so damaged or edited; {_WAY_OUT}")
 
 

@@ -108,7 +108,7 @@ class _Reader:
         if set(mapping) != {"repeat", "block"}:
             _refuse(name, "a repeat has the keys `repeat` (how often) and `block` (what), and no other")
         if (depth := name.count(".block[") + 1) > MOST_NESTED:
-            law = f"this repeat stands {depth} deep in others, and may {MOST_NESTED}"
+            law = f"repeats may stand {MOST_NESTED} deep, and this one is {depth} deep"
             _refuse(name, f"{law}; multiply how often by hand, or write the blocks out")
         told = len(self.faults)
         count = self.read(mapping["repeat"], f"{name}.repeat")
@@ -116,7 +116,7 @@ class _Reader:
             return count
         counts = [option.value for option in leaves(count)]
         if not counts or any(type(number) is not int or not 0 <= number <= MOST_REPEATS for number in counts):
-            must = f"must be a whole number from 0 to {MOST_REPEATS}, or a hole of such"
+            must = f"must be a whole number from 0 to {MOST_REPEATS}, or a hole whose options are such numbers"
             _refuse(f"{name}.repeat", f"{must}, not {brief(mapping['repeat'])}")
         blocks = (self._item(mapping["block"], f"{name}.block[{number}]") for number in range(max(counts)))
         return Repeat(count, tuple(blocks))

@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from cnnsearch.errors import brief
 from cnnsearch.objectives import Priced
 from cnnsearch.recipe import Recipe
-from cnnsearch.word import Word, as_tuple, tuple_of
+from cnnsearch.word import Word, as_tuple, misfit, tuple_of
 
 
 class Limits(Word):
@@ -41,13 +42,14 @@ class Budget(Word):
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 50
     """Trained candidates (complete, stopped and failed), over all invocations."""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Minutes of this invocation, of which the second half is for the best of those that wait at a rung; null for no
-    end but the trials."""
+    """Minutes that this call may take; with `successive` the second half is for the best of the trials that wait. null:
+    no limit."""
     trial_minutes: Annotated[float, Field(gt=0)] | None = None
-    """Minutes that one training may take, in the finals as many times that as its schedule is longer there; then its
-    worker is ended, and it has failed; null for any."""
+    """Minutes that one training may take before it is ended and has failed; in the finals longer, as its schedule is.
+    null: no limit."""
     until_flat: bool = False
-    """Go on, as many trials again and again, until 50 more promise less than the noise of one training."""
+    """When the budget is spent, spend it again, until 50 more trials are expected to add less than the noise of one
+    training."""
 
     @property
     def trial_seconds(self) -> float | None:
@@ -64,6 +66,12 @@ class Sampler(Word):
     """Candidates drawn uniformly before TPE begins."""
 
 
+def _rising(rungs: tuple[int, ...]) -> tuple[int, ...]:
+    if list(rungs) != sorted(set(rungs)):
+        raise misfit("", f"each must be later than the one before, not {brief(list(rungs))}; sort them, each once")
+    return rungs
+
+
 class Pruner(Word):
     """When a trial is stopped early."""
 
@@ -72,7 +80,10 @@ class Pruner(Word):
     2016) when all trials of the budget were at the rung, and lets the best go on from there; median stops
     what is below it; none stops nothing."""
     rungs: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], Field(json_schema_extra={"maxItems": 64}), tuple_of(0, 64)
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(json_schema_extra={"maxItems": 64}),
+        tuple_of(0, 64),
+        AfterValidator(_rising),
     ] = (1,)
     """Epochs after which a trial may be stopped."""
     keep: Annotated[float, Field(gt=0, le=1)] = 0.25

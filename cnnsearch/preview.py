@@ -34,7 +34,7 @@ def describe(plan: Plan) -> Iterator[str]:
         yield f"download  its files are not in {mnist_folder(plan.data_folder)} yet"
     if facts.notice:
         yield f"notice    {facts.notice}"
-    again = ", again and again until more promise too little" if budget.until_flat else ""
+    again = ", again until more trials promise too little" if budget.until_flat else ""
     yield f"budget    {budget.trials} trials{f', {budget.minutes:g} minutes' if budget.minutes else ''}{again}"
     run = read(plan.folder) if (plan.folder / RECORD).is_file() else None
     done, found = (run.counted, decided(run)) if run else (0, None)
@@ -66,7 +66,7 @@ def out_of_reach(plan: Plan) -> str:
     drawn = list(_draws(plan))
     if plan.pruner.kind == "none" or _rungs(plan, drawn):
         return ""
-    return f"nobody is stopped early: stopping is {_stopping(plan, drawn)}"
+    return f"no trial is stopped early: stopping is {_stopping(plan, drawn)}"
 
 
 def _classes(facts: Facts) -> str:
@@ -77,7 +77,7 @@ def _classes(facts: Facts) -> str:
 def never_drawn(space: Space, where: str = "") -> Iterator[str]:
     """Warn of options that fit nowhere: they are passed over in every draw."""
     for place in space.never_drawn:
-        yield f"warning   {where}{place} fits in no network and is never drawn: a slip of the pen?"
+        yield f"warning   {where}{place} fits in no network and is never drawn: a typo?"
 
 
 def priced(network: Network) -> str:
@@ -94,7 +94,8 @@ def _stopping(plan: Plan, drawn: Sequence[Candidate]) -> str:
         return "none"
     if rungs := _rungs(plan, drawn):
         return f"{plan.pruner.kind} after epoch {', '.join(map(str, rungs))}"
-    return f"none, as {', '.join(map(str, plan.pruner.rungs))} is not before epoch {_last_epoch(drawn)}"
+    rungs = ", ".join(map(str, plan.pruner.rungs))
+    return f"none, as rung {rungs} does not come before the last epoch, {_last_epoch(drawn)}"
 
 
 def _rungs(plan: Plan, drawn: Sequence[Candidate]) -> list[int]:

@@ -26,7 +26,7 @@ class _Ear:
 
 @contextmanager
 def listening() -> Generator[None]:
-    """Turn polite signals into KeyboardInterrupt; one that is ignored, as by nohup, stays so."""
+    """Turn polite signals into KeyboardInterrupt; SIGTERM and SIGHUP that are ignored, as by nohup, stay so."""
     before = {number: signal.getsignal(number) for number in POLITE}
     listened = [number for number in POLITE if number == signal.SIGINT or before[number] != signal.SIG_IGN]
     dropped = sys.unraisablehook

@@ -186,7 +186,7 @@ def _run(flow: Flow, maps_NCHW: Tensor) -> Tensor:
 
 @contextmanager
 def _without_torchs_advice() -> Generator[None]:
-    """Silence what torch says about speed and of layers without numbers; it decides over no law."""
+    """Silence torch's advice on padding='same' with even kernels; it decides over no law."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Using padding='same' with even kernel")
         yield

@@ -65,14 +65,16 @@ def knee(run: Run) -> Trial | None:
     """Give the network of the front after which accuracy costs most more parameters (Satopaa et al. 2011, "Kneedle").
 
     That is the point furthest above the line from the front's smallest to its best network, parameters in orders of
-    magnitude; None for a front of fewer than three.
+    magnitude; None where no point lies above it.
     """
     members = front_of(run)
     if len(members) < LEAST_FOR_A_KNEE:
         return None
     sizes = _scaled([log(trial.parameters) for trial in members])
     scores = _scaled([trial.accuracy for trial in members])
-    return max(zip(members, sizes, scores, strict=True), key=lambda point: point[2] - point[1])[0]
+    heights = [score - size for size, score in zip(sizes, scores, strict=True)]
+    highest = max(range(len(members)), key=heights.__getitem__)
+    return members[highest] if heights[highest] > 0 else None
 
 
 def _scaled(values: Sequence[float]) -> list[float]:

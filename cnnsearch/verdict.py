@@ -153,8 +153,8 @@ def lacking(run: Run) -> str:
     if not run.retrained or verdict(run):
         return ""
     reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in run.retrained if each.reason)
-    way_out = "other epochs for them or a longer search may have one; a bug, a dead worker, a timeout are tried again"
-    return f"the finals have no winner ({reasons}); {way_out} by the same command"
+    again = "the same command tries again what ended in a bug, a dead worker or a timeout"
+    return f"the finals have no winner ({reasons}); {again}; else try other --finals.epochs or a longer search"
 
 
 def other_schedule(winner: Row) -> str:

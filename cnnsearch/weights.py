@@ -93,8 +93,9 @@ def save(path: Path, module: nn.Module, network: Network, data: DataSet) -> None
 def load(path: str | Path) -> Classifier:
     """Return a trained network, in eval mode on the CPU, from the folder or file it was saved to.
 
-    Of a whole run it is the winner of the finals, or the best of the search where there were none. Raises RunError for
-    a file that is missing, damaged or not ours.
+    It takes float pixels from 0 to 1, (N, C, H, W), and gives logits, (N, K); its `classes` name the K. Of a whole run
+    it is the winner of the finals, or the best of the search where there were none. Raises RunError for a file that is
+    missing, damaged or not ours.
     """
     file = _file(Path(path))
     content, tensors = opened(file)

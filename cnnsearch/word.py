@@ -37,7 +37,7 @@ class Word(BaseModel):
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:  # noqa: ANN401
-        """Read JSON text; unlike pydantic's own reader it refuses duplicate keys, NaN and bombs."""
+        """Read JSON text; raise InvalidSpecError, for duplicate keys, NaN and bombs too."""
         return cls.model_validate(read_json(json_data), **options)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

@@ -305,7 +305,7 @@ def test_an_option_that_fits_nowhere_is_told(capsys: pytest.CaptureFixture[str])
     blocks = [{"repeat": {"int": [1, 4]}, "block": block}]
     image = {"channels": 1, "height": 28, "width": 28}
     assert main([written("space.json", {"input": image, "blocks": blocks, "classes": 10})]) == 0
-    rest = "fits in no network and is never drawn: a slip of the pen?"
+    rest = "fits in no network and is never drawn: a typo?"
     place = "blocks[0].block[*].maxpool.choice"
     assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning")] == [
         f"warning   {place}[1] {rest}", f"warning   {place}[2].kernel_size.choice[1] {rest}",

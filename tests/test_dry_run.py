@@ -74,10 +74,10 @@ def test_a_run_that_is_there_is_told(tmp_path: Path) -> None:
 
 
 def test_rungs_that_no_training_comes_to_stop_nothing() -> None:
-    said = "sampler   tpe, seed 0; stopping: none, as 12, 15 is not before epoch 10"
+    said = "sampler   tpe, seed 0; stopping: none, as rung 12, 15 does not come before the last epoch, 10"
     pruner = {"kind": "halving", "rungs": [12, 15]}
     assert line("sampler", pruner=pruner) == said
-    told = "nobody is stopped early: stopping is none, as 12, 15 is not before epoch 10"
+    told = "no trial is stopped early: stopping is none, as rung 12, 15 does not come before the last epoch, 10"
     assert out_of_reach(Plan.model_validate({**ONE, "pruner": pruner})) == told
     assert out_of_reach(Plan.model_validate({**ONE, "pruner": {"kind": "none"}})) == ""
 

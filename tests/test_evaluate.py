@@ -730,7 +730,8 @@ def test_a_study_whose_finals_have_no_winner_says_why(tmp_path: Path, capsys: py
     assert ending.show(history.read(folder), "") == 1
     said = " ".join(capsys.readouterr().out.split())
     law = (
-        "The finals have no winner (trial 0: diverged: epoch 1); other epochs for them or a longer search may have one"
+        "The finals have no winner (trial 0: diverged: epoch 1); the same command tries again what ended in a bug, a"
+        " dead worker or a timeout; else try other --finals.epochs or a longer search"
     )
     assert law in said
 

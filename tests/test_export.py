@@ -564,10 +564,11 @@ def test_a_folder_that_holds_something_else_is_left_alone(run: Path, tmp_path: P
     with pytest.raises(RunError) as error:
         export(find(run), tmp_path, Path("nowhere"))
     assert str(error.value) == (
-        f"{tmp_path}: neither empty nor an earlier export (no table.json in it); name a new folder with --to"
+        f"{tmp_path}: neither empty nor an earlier export (no .cnnsearch-export in it); name a new folder with --to"
     )
     assert (tmp_path / "README.md").read_text() == "mine"
-    (tmp_path / "network.json").write_text("{}")  # of one's own project, no export's
+    for name in ("network.json", "table.json"):  # of one's own project, no export's
+        (tmp_path / name).write_text("{}")
     with pytest.raises(RunError, match="neither empty nor an earlier export"):
         export(find(run), tmp_path, Path("nowhere"))
     with pytest.raises(RunError, match="no folder; name another with --to"):

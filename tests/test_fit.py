@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import small_spaces
 
 from cnnsearch import fit
-from cnnsearch.blocks import KINDS, Block, Plain, register
+from cnnsearch.blocks import KINDS, Block, Plain, Residual, register
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.fit import LookAhead, lists_of
 from cnnsearch.flow import Flow, Step
@@ -71,8 +71,8 @@ def refusal(data: Data) -> str:
 def test_a_space_in_which_nothing_fits_is_refused_where_it_gets_furthest() -> None:
     last = {**POOL, "maxpool": {"kernel_size": {"choice": [2, 3]}}}
     assert refusal(written({"repeat": 3, "block": POOL}, last)) == (
-        "blocks: no filling of the holes fits; the one that gets furthest fails at maxpool.kernel_size of block 4 of"
-        " those it builds: window 2 is wider than its 1x1 input (floor((1 + 2*0 - 1*(2-1) - 1)/2) + 1 = 0);"
+        "blocks: no filling of the holes fits; the one that gets furthest fails at blocks[3].maxpool.kernel_size of"
+        " what it builds: window 2 is wider than its 1x1 input (floor((1 + 2*0 - 1*(2-1) - 1)/2) + 1 = 0);"
         " drop this pool or pool less before it"
     )
 
@@ -80,7 +80,7 @@ def test_a_space_in_which_nothing_fits_is_refused_where_it_gets_furthest() -> No
 def test_laws_between_fields_that_no_filling_keeps_are_told_at_their_place() -> None:
     conv = {"out_channels": 4, "kernel_size": 3, "padding": "same", "stride": {"choice": [2, 3]}}
     assert refusal(written({"conv": conv})).startswith(
-        "blocks: no filling of the holes fits; the one that gets furthest fails at conv.padding of block 1 of those it"
+        "blocks: no filling of the holes fits; the one that gets furthest fails at blocks[0].conv.padding of what it"
         " builds: 'same' keeps"
     )
 
@@ -162,7 +162,7 @@ def test_repeats_may_stand_in_repeats_but_not_without_end() -> None:
     space = Space(written(*[twice] * 64), {"parameters": 10**6, "macs": 10**9})
     assert len(space.draw(lambda _: 0).network.blocks) == 64
     assert refusal(written({"repeat": 1, "block": twice})) == (
-        "blocks[0].block[0].block[0]: this repeat stands 3 deep in others, and may 2;"
+        "blocks[0].block[0].block[0]: repeats may stand 2 deep, and this one is 3 deep;"
         " multiply how often by hand, or write the blocks out"
     )
 
@@ -239,3 +239,11 @@ def test_a_kind_needs_a_name_of_its_own() -> None:
 
     with pytest.raises(ValueError, match=r"^kind 'plain' is Plain already; choose another name$"):
         register(Taken)
+
+    class Impostor(Residual):
+        pass
+
+    Impostor.__qualname__ = "Residual"
+    with pytest.raises(ValueError, match=r"^kind 'residual' is Residual already; choose another name$"):
+        register(Impostor)
+    assert register(Residual) is KINDS["residual"] is Residual

@@ -172,7 +172,7 @@ def test_an_option_is_told_in_short() -> None:
 
 LAW = "a hole has one of choice, int, float, and with the last two log or step, not"
 ENDS = "must be [lowest, highest], two {} numbers of at most 1,000,000,000,000,000, not"
-COUNT = "must be a whole number from 0 to 64, or a hole of such, not"
+COUNT = "must be a whole number from 0 to 64, or a hole whose options are such numbers, not"
 
 
 @pytest.mark.parametrize(

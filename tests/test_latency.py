@@ -144,5 +144,5 @@ def test_what_is_queued_for_a_lock_is_done_one_after_the_other(tmp_path: Path) -
 
 def test_where_no_lock_can_be_kept_nobody_waits(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with in_turn_if_possible(tmp_path / "file" / "lock"):
-        pass
+    with in_turn_if_possible(tmp_path / "file" / "lock"), in_turn_if_possible(tmp_path / "file" / "lock"):
+        assert not (tmp_path / "file" / "lock").exists()

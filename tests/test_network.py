@@ -184,7 +184,7 @@ def test_bytes_are_read_as_text_is() -> None:
         ),
         (
             written({"kind": "separable", "conv": {**CONV, "groups": 2}}),
-            ["blocks[0].conv.groups: a separable block decides its groups itself, so 1, not 2"],
+            ["blocks[0].conv.groups: a separable block sets groups itself: leave it out, or 1, not 2"],
         ),
     ],
     ids=str,

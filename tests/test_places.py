@@ -108,7 +108,7 @@ def test_a_study_where_nothing_may_be_written_is_refused_with_the_place(open_fol
     open_folder.chmod(0o555)
     done = as_nobody(["-m", "cnnsearch.study", "tiny.json"], open_folder)
     assert done.returncode == 1
-    assert done.stderr == "runs/here: cannot be made (Permission denied); name another place (--runs FOLDER)\n"
+    assert done.stderr == "runs/here: cannot be made (Permission denied); permit it, or name another place\n"
     assert "Traceback" not in done.stderr
 
 

@@ -102,6 +102,10 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         ({"budget": {"trials": 0}}, "budget.trials: input should be greater than or equal to 1, not 0"),
         ({"budget": {"minutes": 0}}, "budget.minutes: input should be greater than 0, not 0"),
         ({"pruner": {"rungs": [1, 0]}}, "pruner.rungs[1]: input should be greater than or equal to 1, not 0"),
+        (
+            {"pruner": {"rungs": [5, 3, 5]}},
+            "pruner.rungs: each must be later than the one before, not [5, 3, 5]; sort them, each once",
+        ),
         ({"limits": {"max_macs": 1.5}}, "limits.max_macs: input should be a valid integer, not 1.5"),
         (
             {"name": "a/b"},

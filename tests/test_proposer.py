@@ -214,7 +214,7 @@ def test_a_storage_of_another_version_is_told_and_left_alone(tmp_path: Path) -> 
         connection.execute("UPDATE version_info SET schema_version = 1")
         connection.execute("UPDATE alembic_version SET version_num = 'v0.9.0.a'")
     before = path.read_bytes()
-    with pytest.raises(RunError, match=r"cannot be used .* nothing is lost: the same command makes it again"):
+    with pytest.raises(RunError, match=r"cannot be used .* nothing is lost: remove it, or name another"):
         search(plan(tmp_path, storage=None, budget={"trials": 2}))
     assert path.read_bytes() == before
     path.rename(path.with_suffix(".old"))
@@ -295,8 +295,8 @@ def test_a_storage_that_cannot_be_opened_is_named_and_nothing_is_lost(tmp_path: 
     with pytest.raises(RunError) as error:
         search(plan(tmp_path, storage=url, budget={"trials": 2}))
     assert str(error.value) == (
-        f"storage {url} cannot be used (unable to open database file); nothing is lost: the same command makes it again"
-        " from the record, where none is or at another --storage"
+        f"storage {url} cannot be used (unable to open database file); nothing is lost: remove it, or name another"
+        " --storage, and the same command fills it from the record"
     )
     run, _ = search(plan(tmp_path, budget={"trials": 2}))
     assert run.count("complete") == 2

@@ -97,9 +97,11 @@ def test_a_hangup_that_is_ignored_stays_ignored() -> None:
 
 
 def test_without_a_signal_nothing_happens() -> None:
-    signals.check()
-    with signals.held():
+    with signals.listening():
         signals.check()
+        with signals.held():
+            signals.check()
+        assert signals.heard() is None
 
 
 def test_a_study_whose_signal_became_another_error_was_stopped_by_it(

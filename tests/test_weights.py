@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from cnnsearch import weights
 from cnnsearch.blocks import KINDS
 from cnnsearch.data import DataSet
 from cnnsearch.data import load as load_data
@@ -140,6 +141,24 @@ def test_damage_is_told_with_the_file_what_is_wrong_and_a_way_out(folder: Path) 
         load(folder)
     assert str(error.value).startswith(f"{file}: damaged or cut off (sha256 ")
     assert str(error.value).endswith("it was written with); take it from a backup, or train the network again")
+
+
+def test_a_label_that_is_none_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "x.safetensors"
+    save_file({"weight": torch.zeros(1)}, file, {"cnnsearch": "{}"})
+    with pytest.raises(RunError) as error:
+        load(file)
+    way_out = "take it from a backup, or train the network again"
+    assert str(error.value) == f"{file}: damaged or cut off (its label cannot be read: 'label'); {way_out}"
+
+
+def test_weights_of_a_block_that_is_built_otherwise_now_are_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weights, "build", lambda _: nn.Linear(1, 1))
+    with pytest.raises(RunError) as error:
+        load(folder)
+    law = "the weights do not fit the network as it is built here (Error(s) in loading state_dict for Linear)"
+    way_out = "was a kind of block changed since? bring it back, or train again"
+    assert str(error.value) == f"{folder / WEIGHTS}: {law}; {way_out}"
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -88,8 +88,8 @@ def export(source: Source, to: Path, data_root: Path) -> Table:
 def _refuse_foreign(to: Path) -> None:
     if to.exists() and not to.is_dir():
         raise RunError(f"{to}: no folder; name another with --to")
-    if to.is_dir() and any(to.iterdir()) and not ((to / MARK).is_file() or (to / TABLE).is_file()):
-        raise RunError(f"{to}: neither empty nor an earlier export (no {TABLE} in it); name a new folder with --to")
+    if to.is_dir() and any(to.iterdir()) and not (to / MARK).is_file():
+        raise RunError(f"{to}: neither empty nor an earlier export (no {MARK} in it); name a new folder with --to")
 
 
 def _copy_words(source: Source, folder: Path) -> None:

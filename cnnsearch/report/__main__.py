@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cnnsearch.errors import InvalidSpecError, RunError, status_of
+from cnnsearch.errors import CnnsearchError, status_of
 
 
 def main() -> int:
@@ -23,12 +23,12 @@ def main() -> int:
     try:
         import_kinds(given.imports)  # what the run's own plan names is not imported: it may come from anybody
         sys.stdout.write(f"{write_report(given.run, given.to)}\n")
-    except OSError as error:  # a full disk too
+    except CnnsearchError as error:  # a full disk too, which it names
+        sys.stderr.write(f"{error}\n")
+        return status_of(error)
+    except OSError as error:
         way = "" if given.to else "; --to FILE writes the page elsewhere"
         sys.stderr.write(f"{given.to or given.run}: {error.strerror or error}{way}\n")
-        return status_of(error)
-    except (RunError, InvalidSpecError) as error:
-        sys.stderr.write(f"{error}\n")
         return status_of(error)
     return 0
 

@@ -18,7 +18,7 @@ from cnnsearch.signals import obeying
 from cnnsearch.study.flags import Command, read_command
 
 FALLBACK = (
-    "MNIST is neither on disk nor to be had, so this study is on DIGITS (8x8 images, 1,197 for training): "
+    "MNIST is not on disk and could not be downloaded, so this study is on DIGITS (8x8 images, 1,197 for training): "
     "its results say nothing about MNIST. `--dataset mnist` says what is missing."
 )
 

@@ -72,5 +72,5 @@ def _why(run: Run) -> str:
     if budget["until_flat"] and done:
         lacking = -done % budget["trials"]  # the budget is spent again and again
     if run.state == "complete" and minutes is not None and lacking > 0:
-        return f"{minutes:g} minutes are over; the same command takes as many more."
+        return f"{minutes:g} minutes are over; the same command goes on for as long again."
     return WORDS[run.state]

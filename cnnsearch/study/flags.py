@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, cast, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -143,6 +143,8 @@ def _metavar(path: str) -> str:
 
 def _help(path: str, field: FieldInfo) -> str:
     text = " ".join((field.description or "").split()).replace("%", "%%")
+    if get_origin(field.annotation) is Literal:
+        text += f" One of {', '.join(get_args(field.annotation))}."
     default = field.get_default(call_default_factory=False)
     if any(_stands(path.split("."), plan) for plan in DEFAULTS.values()):
         return f"{text} (default: follows from the data set)"

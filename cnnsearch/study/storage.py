@@ -23,6 +23,7 @@ from cnnsearch.study.outcome import Outcome
 from cnnsearch.study.sqlite import is_free, set_aside_damaged
 from cnnsearch.study.told import TRIAL, fact, frozen
 from cnnsearch.trials import directions, name_values
+from cnnsearch.units import counted
 
 
 class Storage:
@@ -46,8 +47,10 @@ class Storage:
             stored = {trial.user_attrs.get(TRIAL) for trial in self._study.get_trials(deepcopy=False)}
         outcomes = {outcome.trial: outcome for outcome in known}
         if strange := stored - outcomes.keys():
-            law = f"has {len(strange)} trials of a study {plan.run_name!r} that {folder} knows nothing of"
-            raise RunError(f"storage {_shown(self._url)} {law}; take another --storage or --name")
+            law = f"has {counted(len(strange), 'trial', 'trials')} of a study {plan.run_name!r}"
+            raise RunError(
+                f"storage {_shown(self._url)} {law} that {folder} knows nothing of; take another --storage or --name"
+            )
         self._lacks = deque[Outcome]()
         for outcome in outcomes.values():
             if outcome.trial not in stored:
@@ -93,9 +96,7 @@ def _reaching(url: URL) -> Generator[None]:
         own = said.orig if isinstance(said, DBAPIError) else None  # the driver's word; the other tells where it came up
         reason = _scrubbed(str(own or said).partition("\n")[0], url)
         law = f"storage {_shown(url)} cannot be used ({reason})"
-        way_out = (
-            "nothing is lost: the same command makes it again from the record, where none is or at another --storage"
-        )
+        way_out = "nothing is lost: remove it, or name another --storage, and the same command fills it from the record"
         kind = DiskFullError if "disk is full" in reason else RunError  # in SQLite's words
         raise kind(f"{law}; {way_out}") from None
 
