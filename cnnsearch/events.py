@@ -92,6 +92,7 @@ class Finished(_Event):
     reason: str = ""
     score: Fraction | None = None
     seconds: float = 0.0
+    """In training, over all attempts; of one that a killed study left, its whole epochs."""
     of: Index | None = None
 
 

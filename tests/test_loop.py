@@ -563,6 +563,19 @@ def test_what_an_attempt_that_died_told_is_forgotten_when_the_next_tells_less(tm
     assert [epoch.epoch for epoch in run.trials[1].epochs] == [1]
 
 
+def test_the_time_of_a_trial_has_the_epochs_before_its_study_was_cut(tmp_path: Path) -> None:
+    def is_cut(job: Job) -> Iterator[Event]:
+        yield tell(job, 1, 0.5).model_copy(update={"seconds": 7.0})
+        raise KeyboardInterrupt
+
+    wanted = plan(tmp_path, **FOUR_EPOCHS, budget={"trials": 1})
+    with pytest.raises(KeyboardInterrupt):
+        search(wanted, in_turn(is_cut))
+    run, executor = search(wanted)
+    assert [job.spent for job in executor.jobs] == [7.0]
+    assert run.trials[0].seconds >= 7.0
+
+
 @pytest.mark.parametrize("end", [die, cut_off], ids=["a worker that died", "a study that was cut"])
 def test_nobody_is_judged_again_at_a_rung_that_was_passed(
     end: Callable[[Job], Iterator[Event]], tmp_path: Path

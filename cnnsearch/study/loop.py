@@ -104,10 +104,11 @@ class Search:
             if trial.deaths >= MOST_DEATHS:  # the study was killed before it could say so
                 self._finish(trial.number, candidate, "failed", f"worker died: {trial.deaths} workers did")
                 continue
-            live = Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0)
+            spent = sum(epoch.seconds for epoch in trial.epochs)
+            live = Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0, spent=spent)
             live = self.rungs.passed(live, len(trial.epochs))
             if self.rungs.all_wait and self.rungs.reached(live) > live.passed:
-                self._rest(live, sum(epoch.seconds for epoch in trial.epochs))
+                self._rest(live, spent)
             else:
                 self._place(live)
 
@@ -262,7 +263,7 @@ class Search:
         if event.trial is None:
             return
         live = self.live.pop(event.trial)
-        live = live._replace(deaths=live.deaths + 1)
+        live = live._replace(deaths=live.deaths + 1, spent=time.monotonic() - live.since)
         self.record.append(Interrupted(trial=event.trial, reason=event.message))
         if live.deaths >= MOST_DEATHS:
             self._finish(event.trial, live.candidate, "failed", died(live.deaths, event.message), since=live.since)
