@@ -31,7 +31,8 @@ def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], don
     if plan.budget.minutes:
         search = min(search, 60 * plan.budget.minutes)
     least = "at least" if plan.budget.until_flat else "about"
-    told = f"{least} {roughly(search)} for the search" if left else "nothing for the search"
+    nothing = "perhaps nothing" if plan.budget.until_flat else "nothing"
+    told = f"{least} {roughly(search)} for the search" if left else f"{nothing} for the search"
     if plan.finals:
         finals = _finals_seconds(plan, plan.finals, drawn, speed, workers) + STARTS
         finals += plan.budget.trials * each if "random-search" in plan.finals.baselines else 0

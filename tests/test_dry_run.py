@@ -119,6 +119,8 @@ def test_the_forecast_follows_from_the_last_runs_speed(tmp_path: Path, monkeypat
     done = {**there, "budget": {"trials": 10}}
     assert line("forecast", **done) == f"forecast  nothing for the search and 3 min for the finals, {when}"
     assert line("forecast", finals=None, **done) == "forecast  nothing is left to do"
+    goes_on = {**there, "budget": {"trials": 10, "until_flat": True}, "finals": None}
+    assert line("forecast", **goes_on) == f"forecast  perhaps nothing for the search, {when}"
     twin = {"finals": {"baselines": ["random-search"], "candidates": 1, "finalists": 1, "seeds": 1}}
     # 20 trials more in 188 s, and finals of two trainings at once, 30 s; whatever the study itself has done.
     assert line("forecast", **twin) == f"forecast  about 3 min for the search and 4 min for the finals, {when}"
