@@ -2,12 +2,15 @@
 
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from cnnsearch import signals
+from cnnsearch import report, signals
+from cnnsearch.evaluate.training import bar_of_trainings
 from cnnsearch.study import __main__ as command
+from cnnsearch.study import conduct
 
 
 class _LastWords:
@@ -117,3 +120,15 @@ def test_a_study_whose_signal_became_another_error_was_stopped_by_it(
     monkeypatch.setattr("cnnsearch.study.conduct.search", cut)
     assert command.main(["--dataset", "digits"]) == 130
     assert capsys.readouterr().err == "\nstopped before anything was done.\n"
+
+
+def test_a_signal_that_a_library_swallows_while_it_draws_ends_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(_: Path) -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(report, "write_report", draw)
+    with signals.listening(), pytest.raises(KeyboardInterrupt):
+        conduct._write_page(tmp_path, bar_of_trainings("trials", quiet=True))  # noqa: SLF001 (what a study does last)

@@ -134,7 +134,7 @@ def test_a_study_ends_with_a_table_and_what_lies_where(study: Study) -> None:
 
 
 def test_without_a_terminal_every_trial_is_a_plain_line(study: Study) -> None:
-    told = [line for line in study.out.splitlines() if " trial " in line]
+    told = [line for line in study.out.splitlines() if "] trial " in line]
     assert [line.partition(":")[0] for line in told[:3]] == ["[1/3] trial 0", "[2/3] trial 1", "[3/3] trial 2"]
     assert "\x1b" not in study.out
     assert "; best " in told[0]

@@ -23,6 +23,7 @@ from cnnsearch.imports import import_kinds
 from cnnsearch.plan import Plan
 from cnnsearch.preview import out_of_reach
 from cnnsearch.record import Record, own
+from cnnsearch.signals import check
 from cnnsearch.speed import remember
 from cnnsearch.study.best import publish, tidy
 from cnnsearch.study.kept import keep
@@ -212,3 +213,4 @@ def _write_page(folder: Path, bar: Bar) -> None:
         write_report(folder)
     except OSError as error:  # the study is over and kept, whatever the disk says to its page
         bar.say(f"no report.html ({error.strerror or error}); `python -m cnnsearch.report {folder}` makes it later")
+    check()  # a library that draws may swallow a signal's exception
