@@ -56,8 +56,8 @@ def register(kind: Kind) -> Kind:
 
 def _is_reimport(known: type[Block], kind: type[Block]) -> bool:
     """Say whether a class is another's own, imported again; what is built in is never replaced."""
-    of_ours = __name__ in {known.__module__, kind.__module__}
-    return known.__qualname__ == kind.__qualname__ and (known.__module__ == kind.__module__ or not of_ours)
+    is_built_in = known.__module__ == __name__
+    return known.__qualname__ == kind.__qualname__ and (not is_built_in or kind.__module__ == __name__)
 
 
 def _steps(*layers: Optional) -> Flow:

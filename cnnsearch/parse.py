@@ -153,8 +153,8 @@ class _Reader:
         first, last, by = (Decimal(str(number)) for number in (low, high, step or 1))
         count = int(min((last - first) / by, 2 * MOST_NUMBER)) + 1
         _refuse_crowd(count, name)
-        number = int if kind == "int" else float
-        values = (number(first + by * index) for index in range(count))
+        convert = int if kind == "int" else float
+        values = (convert(first + by * index) for index in range(count))
         return Hole(name, tuple(Leaf(value, kind) for value in values), is_range=True, log=log)
 
 

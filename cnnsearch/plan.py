@@ -48,6 +48,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 
 def _as_name(name: object) -> object:
+    """Say the law of a name in words, where pydantic would show the pattern, which stays for editors."""
     if isinstance(name, str) and not re.fullmatch(NAME, name):
         law = "must be a folder's name of at most 100 letters, digits, dots, dashes and underscores, the first of them"
         raise misfit("", f"{law} a letter or digit, not {brief(name)}; --runs says where the folder stands")

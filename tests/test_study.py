@@ -281,9 +281,12 @@ def test_without_mnist_the_study_falls_back_to_digits_and_says_so_everywhere(tmp
         text=True,
         check=False,
     )
-    notice = "MNIST is not on disk and could not be downloaded, so this study is on DIGITS (8x8 images, 1,197 for"
+    notice = (
+        "MNIST is not on disk and could not be downloaded, so this study is on DIGITS (8x8 images, 1,197 for training):"
+        " its"
+    )
     assert process.returncode == 0, process.stderr
-    assert process.stderr.startswith(f"\n*** {notice} training): its results say nothing about MNIST.")
+    assert process.stderr.startswith(f"\n*** {notice} results say nothing about MNIST.")
     assert f"\n*** {notice}" in process.stdout[: process.stdout.index("The best networks of digits-")]
     (folder,) = (tmp_path / "runs").iterdir()
     assert folder.name.startswith("digits-")

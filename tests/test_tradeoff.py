@@ -1,6 +1,7 @@
 """The smallest that is as good, the best under each budget, the knee: laws over drawn runs."""
 
 from collections.abc import Iterator
+from math import log
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,11 @@ def test_the_knee_is_on_the_front_and_no_end_of_it(template: Run, points: list[t
     run = run_of(template, points)
     members, found = front_of(run), knee(run)
     assert found is None or found in members[1:-1]
+    (small, low), *inner = [(log(trial.parameters), trial.accuracy) for trial in members]
+    (large, high) = [(small, low), *inner][-1]
+    rise = [(score - low) * (large - small) - (high - low) * (size - small) for size, score in inner[:-1]]
+    highest = max(rise, default=0.0)  # above the line from end to end
+    assert (found is not None) == (highest > 0) or highest == pytest.approx(0, abs=1e-9)
 
 
 def test_a_front_that_bends_the_other_way_has_no_knee(template: Run) -> None:

@@ -16,4 +16,4 @@ class Live(NamedTuple):
     passed: int = 0
     """The last rung that it passed: it stops at none up to that one, where it begins anew for want of a checkpoint."""
     spent: float = 0.0
-    """Seconds of its training before it waited at that rung, or its last worker died."""
+    """Seconds of its training before it waited at that rung, or its worker or study died."""
