@@ -125,6 +125,12 @@ class FinalsOpened(_Event):
     """The classes' names."""
 
 
+class FinalsClosed(_Event):
+    """The finals came to their end; the first runs do not say so."""
+
+    event: Literal["finals_closed"] = "finals_closed"
+
+
 class Retrained(_Event):
     """A training of the finals is over: an entrant's, with one of its seeds."""
 
@@ -178,7 +184,7 @@ class Tested(_Event):
 
 
 _OfSearch = Opened | Asked | Started | Epoch | Finished | Interrupted | Closed
-_OfFinals = FinalsOpened | Retrained | TestOpened | Tested
+_OfFinals = FinalsOpened | FinalsClosed | Retrained | TestOpened | Tested
 Event = _OfSearch | _OfFinals
 
 _CHECKSUM = b',"crc":"'

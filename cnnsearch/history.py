@@ -13,6 +13,7 @@ from cnnsearch.events import (
     Closed,
     CloseState,
     Event,
+    FinalsClosed,
     FinalsOpened,
     Opened,
     Retrained,
@@ -55,6 +56,8 @@ class Run(NamedTuple):
     tested: tuple[Tested, ...] = ()
     finals_seconds: float = 0.0
     """The coordinator's time for the finals."""
+    finals_are_open: bool = False
+    """Whether finals began, first or anew, and did not come to their end."""
     validation_images: int | None = None
     """How many images each score is measured on, where the run says so."""
     classes: tuple[str, ...] = ()
@@ -100,12 +103,21 @@ class Run(NamedTuple):
         return tuple(sorted(complete, key=lambda trial: aim.place(standings[trial.number], trial, trial.number)))
 
     def entering(self, finals: Finals) -> tuple[Trial, ...]:
-        """Give the candidates of the finals, best first: of those that would be trained alike there, the best one."""
+        """Give the candidates of the finals, best first: of those that would be trained alike there, the best one.
+
+        Whoever was trained so in finals before stays among them: what was measured on fresh seeds is not forgotten
+        because more trials, or other finals, put others before it.
+        """
         best: dict[tuple[str, str], Trial] = {}
         for trial in self.ranked:
             network = json.dumps(trial.network_data, sort_keys=True)
             best.setdefault((network, finals.recipe(trial.recipe).computes), trial)
-        return tuple(best.values())[: finals.candidates]
+        known = {(each.entrant, each.recipe) for each in self.retrained if each.state == "complete"}
+        return tuple(
+            trial
+            for place, trial in enumerate(best.values())
+            if place < finals.candidates or (trial.name, finals.recipe(trial.recipe)) in known
+        )
 
     @property
     def front(self) -> tuple[Trial, ...]:
@@ -149,6 +161,7 @@ def read(folder: Path) -> Run:
         openings=tuple(event for event in events if isinstance(event, TestOpened)),
         tested=tuple(event for event in events if isinstance(event, Tested)),
         finals_seconds=_seconds(events, FinalsOpened),
+        finals_are_open=_are_open(events),
         validation_images=opened[-1].validation_images if opened else None,
         classes=finals[-1].classes if finals else (),
     )
@@ -214,6 +227,16 @@ def _seconds(events: Iterable[Event], opening: type[Opened | FinalsOpened]) -> f
         told = event.seconds if isinstance(event, Closed) else None
         until = event.time if told is None else since + told
     return total + (max(0.0, until - since) if counts else 0.0)
+
+
+def _are_open(events: Iterable[Event]) -> bool:
+    """Say whether finals began and did not close; in the first runs what was read last closes them."""
+    closing = [
+        isinstance(event, FinalsClosed | Tested)
+        for event in events
+        if isinstance(event, FinalsOpened | FinalsClosed | Tested)
+    ]
+    return bool(closing) and not closing[-1]
 
 
 def _last_of_each(events: Iterable[Event], role: str) -> tuple[Retrained, ...]:

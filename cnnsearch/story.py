@@ -46,6 +46,11 @@ class Trial(BaseModel):
     deaths: int
     """How many attempts a dying worker took with it."""
 
+    @property
+    def name(self) -> str:
+        """What it is called among the entrants of the finals."""
+        return f"trial {self.number}"
+
     @cached_property
     def network(self) -> "Network":
         """The network, checked; raises InvalidSpecError where a user's block of it is not imported."""

@@ -109,19 +109,8 @@ class Verdict(NamedTuple):
     """How often the test images were read."""
     meets_floor: bool | None = None
     """Whether the winner surely reaches the plan's floor; None where there is none."""
-
-    is_repeated: bool = False
-    """Whether candidates are still to be trained again, for other epochs than in finals before."""
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the finals came to their end: the test images are read last."""
-        return self.winner.test_accuracy is not None and not self.is_repeated
-
-
-def name_of(trial: int) -> str:
-    """Name a trial of the search among the entrants."""
-    return f"trial {trial}"
+    is_final: bool = False
+    """Whether the finals came to their end, and the test images were read for all that they are read for."""
 
 
 def decided(run: Run) -> Verdict | None:
@@ -145,7 +134,8 @@ def verdict(run: Run) -> Verdict | None:
     gap = winner.trial.accuracy - winner.mean
     meets = None if run.aim.floor is None else _sure(winner, finals) >= run.aim.floor
     compared = (winner, *_compared(winner, others))
-    return Verdict(winner, compared, seeds, gap, len(run.openings), meets, _is_repeated(run, finals))
+    so_far = Verdict(winner, compared, seeds, gap, len(run.openings), meets)
+    return so_far._replace(is_final=not run.finals_are_open and is_judged(so_far, run))
 
 
 def lacking(run: Run) -> str:
@@ -172,18 +162,16 @@ def to_judge(verdict: Verdict) -> list[Retrained]:
     return [training for row in taking_part for training in row.trainings]
 
 
-def _is_repeated(run: Run, finals: Finals) -> bool:
-    """Say whether a candidate that was trained in finals before was not yet trained as they are now."""
-    recipes = {name_of(trial.number): finals.recipe(trial.recipe) for trial in run.entering(finals)}
-    trained = [each for each in run.retrained if each.entrant in recipes]
-    now = {each.entrant for each in trained if each.recipe == recipes[each.entrant]}
-    return any(each.entrant not in now for each in trained)
+def is_judged(verdict: Verdict, run: Run) -> bool:
+    """Say whether the test images were read for all that they are to be read for."""
+    tested = {tested.sha256 for tested in run.tested}
+    return all(training.sha256 in tested for training in to_judge(verdict))
 
 
 def _rows(run: Run, finals: Finals) -> list[Row]:
     """Give those who take part now: earlier finals, before more trials or with other epochs, had others."""
     tested = {tested.sha256: tested for tested in run.tested}
-    candidates = {name_of(trial.number): trial for trial in run.entering(finals)}
+    candidates = {trial.name: trial for trial in run.entering(finals)}
     baselines = {BASELINES[name] for name in finals.baselines}
     rows: list[Row] = []
     for entrant in dict.fromkeys(training.entrant for training in run.retrained):

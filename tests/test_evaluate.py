@@ -5,7 +5,7 @@ import random
 import shutil
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,6 @@ from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, field, fi
 from cnnsearch.evaluate.publish import renew
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings
 from cnnsearch.events import Retrained
-from cnnsearch.history import Run, Trial
 from cnnsearch.messages import Reason
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
@@ -423,9 +422,9 @@ def test_it_is_told_which_classes_are_taken_for_which(finished: tuple[Path, str]
     assert list(tested.truth) == test.labels_N[wrong].tolist()
     assert list(tested.of_class) == test.labels_N.bincount().tolist()
     pairs = Counter(zip(tested.truth, tested.taken_for, strict=True))
-    (truth, read), count = pairs.most_common(1)[0]
-    said = f"Most often taken for another class, of the test images: {truth} for {read} ({count}),"
-    assert said in " ".join(out.split())
+    most = max(pairs.values())
+    said = " ".join(out.split()).partition("Most often taken for another class, of the test images: ")[2]
+    assert said.partition(",")[0] in {f"{truth} for {read} ({most})" for (truth, read), n in pairs.items() if n == most}
     worst = min(range(10), key=lambda digit: 1 - tested.truth.count(digit) / tested.of_class[digit])
     page = (folder / "report.html").read_text()
     told = page.partition("<h2>What the winner reads wrong</h2>")[2].partition("</table>")[0]
@@ -504,11 +503,52 @@ def test_a_search_without_finals_keeps_the_winner_of_earlier_ones(study: Path) -
     assert (told["state"], told["winner"]) == ("interrupted", before)
 
 
-def with_better_trials(study: Path, better: Callable[[Trial], float]) -> Run:
-    """Give the run as it were, had its trials other scores in the search."""
-    found = history.read(study)
-    trials = tuple(trial.model_copy(update={"score": better(trial)}) for trial in found.trials)
-    return found._replace(trials=trials)
+def test_finals_that_go_on_with_others_name_no_winner_until_they_end(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainings, "run_in_workers", cut)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(study, finals={"candidates": 3}, quiet=True)
+    begun = history.read(study)
+    assert decided(begun) is None
+    assert json.loads((study / "summary.json").read_text())["winner"] is None
+    assert not (study / "winner/weights.safetensors").exists()
+    assert "The finals are not over; so far trial" in as_page(begun)
+    monkeypatch.undo()
+    over = evaluate(study, quiet=True)
+    assert len({each.entrant for each in over.retrained if each.entrant.startswith("trial")}) == 3
+    assert decided(over)
+    assert (study / "winner/weights.safetensors").exists()
+
+
+def test_whoever_was_trained_in_finals_before_stays_in_them(study: Path) -> None:
+    before = decided(history.read(study))
+    found = evaluate(study, finals={"candidates": 1, "finalists": 1}, quiet=True)
+    assert len(found.entering(found.finals)) == 2
+    assert decided(found) == before
+    worse = tuple(trial.model_copy(update={"score": 0.0}) for trial in found.trials)
+    better = found.trials[0].model_copy(update={"number": 3, "score": 1.0, "network_data": {"one": "more"}})
+    longer = found._replace(trials=(*worse, better))
+    assert {trial.number for trial in longer.entering(found.finals)} == {
+        3,
+        *(t.number for t in found.entering(found.finals)),
+    }
+
+
+def test_the_first_runs_finals_are_over_with_the_test_images_read(study: Path) -> None:
+    before = decided(history.read(study))
+    assert before
+    lines = (study / "record.jsonl").read_bytes().splitlines(keepends=True)
+    closed = [line for line in lines if b'"finals_closed"' in line]
+    assert len(closed) == 1
+    (study / "record.jsonl").write_bytes(b"".join(line for line in lines if line not in closed))
+    assert decided(history.read(study)) == before
+    tests = [place for place, line in enumerate(lines) if b'"tested"' in line]
+    (study / "record.jsonl").write_bytes(b"".join(lines[: tests[-1]]))
+    assert decided(history.read(study)) is None, "not yet for all"
 
 
 def test_the_winners_folder_is_that_of_whom_the_record_names_now(study: Path) -> None:
@@ -517,18 +557,18 @@ def test_the_winners_folder_is_that_of_whom_the_record_names_now(study: Path) ->
     draft = study / "winner/.weights.safetensors.0badf00d.tmp"  # as a kill leaves it
     draft.touch()
     others = {row.trial.number for row in before.rows[1:] if row.trial}
-    only_others = with_better_trials(study, lambda trial: 1.0 if trial.number in others else 0.0)
-    plan = {**only_others.plan, "finals": {**FINALS, "candidates": 1}}
-    renew(only_others._replace(plan=plan))
+    found = history.read(study)
+    only_others = found._replace(retrained=tuple(e for e in found.retrained if e.entrant != before.winner.entrant))
+    renew(only_others)
     now = json.loads((study / "summary.json").read_text())["winner"]
     assert now["trial"] in others
     assert not draft.exists()
     assert cnnsearch.load(study).network == history.read(study).trials[now["trial"]].network
     weights = (study / "winner/weights.safetensors").read_bytes()
     shutil.rmtree(study / "finals")  # to save room: what is in winner/ is still the winner's
-    renew(only_others._replace(plan=plan))
+    renew(only_others)
     assert (study / "winner/weights.safetensors").read_bytes() == weights
-    renew(only_others._replace(plan=plan, retrained=()))
+    renew(only_others._replace(retrained=()))
     assert json.loads((study / "summary.json").read_text())["winner"] is None
     assert not (study / "winner/weights.safetensors").exists()
     best = json.loads((study / "best/network.json").read_text())
@@ -564,7 +604,7 @@ def test_finals_that_are_held_again_and_were_cut_have_no_winner_yet(study: Path)
     first = found.retrained[0]
     recipe = first.recipe and first.recipe.model_copy(update={"epochs": 2})
     again = first.model_copy(update={"recipe": recipe})  # with weights that were tested, as of finals still earlier
-    cut = found._replace(plan=others, retrained=(*found.retrained[1:], again))
+    cut = found._replace(plan=others, retrained=(*found.retrained[1:], again), finals_are_open=True)
     assert decided(cut) is None
     told = verdict(cut)
     assert told

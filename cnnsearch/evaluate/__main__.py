@@ -27,7 +27,8 @@ def main() -> int:
 def _options() -> dict[str, Any]:
     parser = argparse.ArgumentParser(
         prog="python -m cnnsearch.evaluate",
-        description="Train the best few of a run again, name the winner, and read the test images once.",
+        description="Train the best few of a run again, name the winner, and read the test images once. "
+        "What is not given is as it was for the run; who was trained before stays in the comparison.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as runs/mnist-1a2b3c")
     parser.add_argument("--candidates", type=int, metavar="N", help="how many of the best are trained again")

@@ -15,7 +15,7 @@ from cnnsearch.errors import RunError
 from cnnsearch.evaluate.entrants import Field, field, simple_names
 from cnnsearch.evaluate.publish import renew
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings
-from cnnsearch.events import FinalsOpened
+from cnnsearch.events import FinalsClosed, FinalsOpened
 from cnnsearch.files import write_whole
 from cnnsearch.history import PLAN, Run
 from cnnsearch.imports import import_kinds
@@ -25,7 +25,7 @@ from cnnsearch.plan_file import imports_of
 from cnnsearch.record import Record, own
 from cnnsearch.terminal import Bar
 from cnnsearch.units import percent
-from cnnsearch.verdict import lacking, to_judge, verdict
+from cnnsearch.verdict import is_judged, lacking, to_judge, verdict
 from cnnsearch.versions import versions
 
 
@@ -74,12 +74,14 @@ def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> No
         return
     with bar_of_trainings("finals", quiet=quiet) as bar:
         trainings = Trainings(entering, run, plan.seed, record, bar)
-        if not (trainings.are_over and _is_judged(plan, run)):
+        if run.finals_are_open or not (trainings.are_over and _is_judged(plan, run)):
             for told in _replaced(entering, run):
                 bar.say(told)
             record.append(_opened(plan))
+            renew(history.read(folder))  # until these are over, nobody is called the winner
             trainings.run_in_workers(plan)
             _judge(plan, folder, record, bar)
+            record.append(FinalsClosed())
     renew(history.read(folder))
 
 
@@ -99,11 +101,8 @@ def _replaced(entering: Field, run: Run) -> Iterator[str]:
 
 def _is_judged(plan: Plan, run: Run) -> bool:
     """Say whether the test images were read for all that they are to be read for."""
-    found, tested = verdict(run), {tested.sha256 for tested in run.tested}
-    known = {training.entrant for training in run.retrained}
-    return found is None or (
-        known >= set(simple_names(plan)) and all(training.sha256 in tested for training in to_judge(found))
-    )
+    found, known = verdict(run), {training.entrant for training in run.retrained}
+    return found is None or (known >= set(simple_names(plan)) and is_judged(found, run))
 
 
 def _judge(plan: Plan, folder: Path, record: Record, bar: Bar) -> None:

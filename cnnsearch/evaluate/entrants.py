@@ -21,7 +21,6 @@ from cnnsearch.plan import Plan
 from cnnsearch.ranking import Standing, rank
 from cnnsearch.recipe import Recipe
 from cnnsearch.shapes import Shape
-from cnnsearch.verdict import name_of
 
 Key = tuple[str, int]
 """An entrant's name, and which of its seeds."""
@@ -145,7 +144,7 @@ def _candidate(trial: Trial, plan: Plan) -> Entrant:
     assert plan.finals
     costs = plan.aim.standing(0.0, trial, trial.latency).costs
     recipe = plan.finals.recipe(trial.recipe)
-    return Entrant(name_of(trial.number), trial.network, recipe, costs, seconds_for(recipe, trial.recipe, plan))
+    return Entrant(trial.name, trial.network, recipe, costs, seconds_for(recipe, trial.recipe, plan))
 
 
 def seconds_for(recipe: Recipe, searched: Recipe, plan: Plan) -> float | None:
