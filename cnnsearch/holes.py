@@ -5,6 +5,7 @@ remembered by the part itself. `parse.py` reads such trees, `fill.py` fills them
 """
 
 import json
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -71,6 +72,18 @@ class Repeat(NamedTuple):
 
 
 Node = Hole | Real | Leaf | Map | Row | Repeat
+
+
+_REPETITION = re.compile(r"(\.block)\[\d+\]")
+
+
+def as_written(name: str) -> str:
+    """Give the place in the file of a hole or part by its name: repetitions are written once.
+
+    >>> as_written("blocks[0].block[1].conv.out_channels")
+    'blocks[0].block.conv.out_channels'
+    """
+    return _REPETITION.sub(r"\1", name)
 
 
 def leaves(node: Node) -> tuple[Leaf, ...]:

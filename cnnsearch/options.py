@@ -6,15 +6,17 @@ is the length of a list in which something is repeated an open number of times.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import count, repeat
 from typing import NamedTuple
 
 from cnnsearch.errors import Fault, InvalidSpecError, faults_of, join, place
-from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, Site, sites
+from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, Site, as_written, sites
 from cnnsearch.text import Plain
 
 Validate = Callable[[Plain], object]
+_BOUNDARY = re.compile(r"(?=[.\[]|$)")  # where a place's outer ones end
 _LATER_REPETITION = re.compile(r"\.block\[[1-9]")  # the first stands for all
 
 
@@ -32,29 +34,42 @@ def check(tree: Node, validate: Validate, where: str = "") -> None:
 
 
 def _fixed_faults(tree: Node, validate: Validate) -> Iterator[Fault]:
-    data, places, open_lists = pick(tree, {})
-    for fault in faults_of(partial(validate, data)):
-        within_hole = any(_within(fault.place, where) for where in places.values())
-        if fault.scope == "field" and not within_hole and fault.place not in open_lists:
-            yield fault
+    picked = pick(tree, {})
+    for fault in faults_of(partial(validate, picked.data)):
+        within_hole = any(_within(fault.place, where) for where in picked.places.values())
+        if fault.scope == "field" and not within_hole and fault.place not in picked.open_lists:
+            yield fault._replace(place=picked.as_written(fault.place))
 
 
-def _option_faults(tree: Node, site: Site, validate: Validate) -> Iterator[Fault]:
+def _option_faults(tree: Node, site: Site, validate: Validate) -> list[Fault]:
+    """Give the faults of a hole's options; one that every option has for itself is the hole's."""
     hole = site.hole
-    for index in _worth_checking(hole):
-        data, places, open_lists = pick(tree, {**site.needs, hole.name: index})
-        where = places.get(hole.name)
-        if where is None:  # how often a block is repeated: checked when it was read
-            return
-        concrete = isinstance(hole, Hole) and not list(sites(hole.options[index]))
-        for fault in faults_of(partial(validate, data)):
-            counts = fault.scope == "field" or (fault.scope == "word" and concrete and fault.place != where)
-            elsewhere = _in_inner_hole(fault.place, where, places) or fault.place in open_lists
-            if counts and _within(fault.place, where) and not elsewhere:
-                yield fault._replace(place=_option_place(hole, index) + fault.place[len(where) :])
+    of_each = [(_option_place(hole, index), _faults_of_option(tree, site, index, validate)) for index in _tried(hole)]
+    shared = set[str].intersection(*({each.message for each in of if each.place == where} for where, of in of_each))
+    return [
+        fault._replace(place=as_written(hole.name)) if fault.place == where and fault.message in shared else fault
+        for where, of in of_each
+        for fault in of
+    ]
 
 
-def _worth_checking(hole: Hole | Real) -> list[int]:
+def _faults_of_option(tree: Node, site: Site, index: int, validate: Validate) -> list[Fault]:
+    hole = site.hole
+    picked = pick(tree, {**site.needs, hole.name: index})
+    where = picked.places.get(hole.name)
+    if where is None:  # how often a block is repeated: checked when it was read
+        return []
+    concrete = isinstance(hole, Hole) and not list(sites(hole.options[index]))
+    found: list[Fault] = []
+    for fault in faults_of(partial(validate, picked.data)):
+        counts = fault.scope == "field" or (fault.scope == "word" and concrete and fault.place != where)
+        elsewhere = _in_inner_hole(fault.place, where, picked.places) or fault.place in picked.open_lists
+        if counts and _within(fault.place, where) and not elsewhere:
+            found.append(fault._replace(place=picked.as_written(fault.place)))
+    return found
+
+
+def _tried(hole: Hole | Real) -> list[int]:
     if isinstance(hole, Real):
         return [0, 1]
     last = len(hole.options) - 1
@@ -63,8 +78,8 @@ def _worth_checking(hole: Hole | Real) -> list[int]:
 
 def _option_place(hole: Hole | Real, index: int) -> str:
     if isinstance(hole, Hole) and not hole.is_range:
-        return f"{hole.name}.choice[{index}]"
-    return hole.name
+        return as_written(f"{hole.name}.choice[{index}]")
+    return as_written(hole.name)
 
 
 def _within(where: str, outer: str) -> bool:
@@ -84,39 +99,50 @@ class Picked(NamedTuple):
     """Where each hole lies in it."""
     open_lists: set[str]
     """Where the lists lie in which something is repeated an open number of times."""
+    written: dict[str, str]
+    """Of what lies elsewhere in it than in the file the place there: options, and what stands at or behind a repeat."""
+
+    def as_written(self, where: str) -> str:
+        """Give the place in the file of what lies here."""
+        ends = [boundary.start() for boundary in _BOUNDARY.finditer(where)]
+        known = next((end for end in reversed(ends) if where[:end] in self.written), None)
+        return where if known is None else self.written[where[:known]] + where[known:]
 
 
 def pick(tree: Node, chosen: dict[str, int]) -> Picked:
     """Fill every hole with its chosen option, else its first."""
-    picked = Picked(None, {}, set())
-    return picked._replace(data=_pick(tree, chosen, "", picked))
+    picked = Picked(None, {}, set(), {})
+    return picked._replace(data=_pick(tree, chosen, "", "", picked))
 
 
-def _pick(node: Node, chosen: dict[str, int], where: str, picked: Picked) -> Plain:
+def _pick(node: Node, chosen: dict[str, int], where: str, written: str, picked: Picked) -> Plain:
+    if where != written:
+        picked.written[where] = written
     if isinstance(node, Hole | Real):
         picked.places[node.name] = where
         index = chosen.get(node.name, 0)
-        return (
-            (node.low, node.high)[index]
-            if isinstance(node, Real)
-            else _pick(node.options[index], chosen, where, picked)
-        )
+        picked.written[where] = _option_place(node, index)
+        if isinstance(node, Real):
+            return (node.low, node.high)[index]
+        return _pick(node.options[index], chosen, where, picked.written[where], picked)
     if isinstance(node, Map):
-        return {key: _pick(child, chosen, place(where, key), picked) for key, child in node.items}
+        return {key: _pick(child, chosen, place(where, key), place(written, key), picked) for key, child in node.items}
     if isinstance(node, Row):
-        items = _spliced(node.items, chosen)
         if any(isinstance(item, Repeat) and not isinstance(item.count, Leaf) for item in node.items):
             picked.open_lists.add(where)
-        return [_pick(item, chosen, f"{where}[{number}]", picked) for number, item in enumerate(items)]
+        items = _spliced(node.items, chosen, (f"{written}[{number}]" for number in count()))
+        return [
+            _pick(item, chosen, f"{where}[{number}]", source, picked) for number, (item, source) in enumerate(items)
+        ]
     assert isinstance(node, Leaf), node
     return node.value
 
 
-def _spliced(items: tuple[Node, ...], chosen: dict[str, int]) -> list[Node]:
-    flat: list[Node] = []
-    for item in items:
+def _spliced(items: Iterable[Node], chosen: dict[str, int], places: Iterable[str]) -> Iterator[tuple[Node, str]]:
+    """Give the items with their places in the file; a repeat gives so many of its own, all from one place."""
+    for item, written in zip(items, places, strict=False):
         if isinstance(item, Repeat):
-            flat += _spliced(item.items[: pick(item.count, chosen).data], chosen)
+            times = pick(item.count, chosen).data
+            yield from _spliced(item.items[:times], chosen, repeat(f"{written}.block"))
         else:
-            flat.append(item)
-    return flat
+            yield item, written

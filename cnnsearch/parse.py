@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NoReturn, cast
 
 from cnnsearch.errors import Fault, InvalidSpecError, brief, place
-from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, leaves
+from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, as_written, leaves
 from cnnsearch.text import Plain
 
 MOST_OPTIONS = 4_096
@@ -28,7 +28,8 @@ def read(data: Plain, name: str = "") -> Node:
     reader = _Reader()
     tree = reader.read(data, name)
     if reader.faults:
-        raise InvalidSpecError(tuple(reader.faults))
+        told = (fault._replace(place=as_written(fault.place)) for fault in reader.faults)
+        raise InvalidSpecError(tuple(dict.fromkeys(told)))
     return tree
 
 
@@ -86,6 +87,10 @@ class _Reader:
             mapping = cast("dict[str, Plain]", data)
             if mapping.keys() & {"choice", "int", "float"}:
                 return self._or_nothing(self._hole, mapping, name)
+            if mapping.keys() == {"repeat", "block"}:
+                law = "a repeat stands by itself in a list, not as a value or an option"
+                self.faults.append(Fault(name, f"{law}; where none is wanted, let it repeat 0 times"))
+                return Leaf(None, "NoneType")
             return Map(tuple((key, self.read(value, place(name, key))) for key, value in mapping.items()))
         if isinstance(data, list | tuple):
             items = cast("list[Plain]", data)

@@ -2,7 +2,6 @@
 
 import math
 import random
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cached_property
@@ -12,13 +11,11 @@ from cnnsearch.afford import CostAhead
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.fill import CanFit, Filled, Suggest, fill
 from cnnsearch.fit import LookAhead
-from cnnsearch.holes import Hole, Map, Node, Real, holes_of, narrowed, sites
+from cnnsearch.holes import Hole, Map, Node, Real, as_written, holes_of, narrowed, sites
 from cnnsearch.network import MOST, Network
 from cnnsearch.options import check
 from cnnsearch.parse import read
 from cnnsearch.text import Plain
-
-REPETITION = re.compile(r"(\.block)\[\d+\]")
 
 
 class Drawn(NamedTuple):
@@ -76,7 +73,7 @@ class Space:
         for hole, needs in sites(self.tree):
             if isinstance(hole, Hole) and not hole.is_range and self.ahead.decides(hole):
                 for index in range(len(hole.options)):
-                    place = REPETITION.sub(r"\1[*]", f"{hole.name}.choice[{index}]")
+                    place = as_written(f"{hole.name}.choice[{index}]")
                     yield place, {**needs, hole.name: index}
 
     def draw(self, suggest: Suggest) -> Drawn:

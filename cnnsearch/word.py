@@ -93,10 +93,21 @@ def passed_on(error: InvalidSpecError) -> PydanticCustomError:
 
 
 def faults(error: ValidationError, word: type[BaseModel]) -> tuple[Fault, ...]:
-    """Say pydantic's errors about a `word` our way: the place as it stands in the file, then the law."""
+    """Say pydantic's errors about a `word` our way: the place as it stands in the file, then the law.
+
+    A key is not called missing where an unknown one is perhaps meant for it.
+    """
     details = error.errors(include_url=False)
     words = [word] * MOST_TOLD + [BaseModel] * len(details)  # nobody reads what lies beyond: no search for near keys
-    return tuple(fault for detail, of in zip(details, words, strict=False) for fault in _faults_of(detail, of))
+    each = list(zip(details, words, strict=False))
+    meant = {
+        (*detail["loc"][:-1], near)
+        for detail, of in each
+        if detail["type"] == "extra_forbidden"
+        for near in _near_keys(detail["loc"], of)
+    }
+    told = ((detail, of) for detail, of in each if detail["type"] != "missing" or detail["loc"] not in meant)
+    return tuple(fault for detail, of in told for fault in _faults_of(detail, of))
 
 
 def _faults_of(detail: ErrorDetails, word: type[BaseModel]) -> list[Fault]:
@@ -149,9 +160,14 @@ def _is_secret(path: Sequence[str | int], word: type[BaseModel]) -> bool:
     return field is not None and not field.repr
 
 
-def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel]) -> str:
+def _near_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
+    """Give the key that was perhaps meant by an unknown one, if any."""
     outer = _word_at(path[:-1], word)
-    near = get_close_matches(str(path[-1]), outer.model_fields, n=1) if outer else []
+    return get_close_matches(str(path[-1]), outer.model_fields, n=1) if outer else []
+
+
+def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel]) -> str:
+    near = _near_keys(path, word)
     return f"perhaps you meant {near[0]!r}" if near else "is it misspelt, or does it belong elsewhere?"
 
 

@@ -44,7 +44,6 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
         (
             written({**conv(), "maxpool": hole(None, {"kernel": 2})}),
             [
-                "blocks[0].maxpool.choice[1].kernel_size: missing; this key must be given",
                 "blocks[0].maxpool.choice[1].kernel: unknown key; perhaps you meant 'kernel_size'",
             ],
         ),
@@ -63,11 +62,20 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
         ),
         (
             written({"repeat": {"int": [1, 3]}, "block": conv(kernel_size=hole(3, 0))}),
-            ["blocks[0].block[0].conv.kernel_size.choice[1]: must be from 1 to 1024, not 0"],
+            ["blocks[0].block.conv.kernel_size.choice[1]: must be from 1 to 1024, not 0"],
         ),
         (
-            written({"repeat": 2, "block": conv(kernal=3)}),
-            [f"blocks[0].conv.kernal: {UNKNOWN}", f"blocks[1].conv.kernal: {UNKNOWN}"],
+            written({"repeat": 2, "block": {"repeat": 2, "block": conv(kernal=3)}}, conv(kernal=hole(3, 5))),
+            [f"blocks[0].block.block.conv.kernal: {UNKNOWN}", f"blocks[1].conv.kernal: {UNKNOWN}"],
+        ),
+        (
+            written(hole({"repeat": 2, "block": conv()}, conv())),
+            [("blocks[0].choice[0]: a repeat stands by itself in a list, not as a value or an option; where none is"
+              " wanted, let it repeat 0 times")],
+        ),
+        (
+            {**written(), "blocks": hole([conv()], [{"repeat": 2, "block": conv()}, conv(kernel_size=-1)])},
+            ["blocks.choice[1][1].conv.kernel_size: must be from 1 to 1024, not -1"],
         ),
         (
             {**written(), "blocks": hole([conv()], [3])},
@@ -112,9 +120,15 @@ def test_any_word_may_be_checked_and_its_place_stands_before() -> None:
 
 def test_the_chosen_options_are_filled_in_and_located() -> None:
     tree = read({"a": [{"repeat": hole(0, 2), "block": hole(1, {"b": {"float": [3, 4]}})}, hole(5)]})
-    data, places, open_lists = pick(tree, {"a[0].repeat": 1, "a[0].block[1]": 1, "a[0].block[1].choice[1].b": 1})
+    data, places, open_lists, written = pick(
+        tree, {"a[0].repeat": 1, "a[0].block[1]": 1, "a[0].block[1].choice[1].b": 1}
+    )
     assert data == {"a": [1, {"b": 4.0}, 5]}
     assert open_lists == {"a"}
     assert places == {
         "a[0].block[0]": "a[0]", "a[0].block[1]": "a[1]", "a[0].block[1].choice[1].b": "a[1].b", "a[1]": "a[2]",
+    }  # fmt: skip
+    assert written == {
+        "a[0]": "a[0].block.choice[0]", "a[1]": "a[0].block.choice[1]", "a[1].b": "a[0].block.choice[1].b",
+        "a[2]": "a[1].choice[0]",
     }  # fmt: skip

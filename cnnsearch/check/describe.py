@@ -8,11 +8,11 @@ from cnnsearch.check.collect import collect
 from cnnsearch.check.table import table
 from cnnsearch.check.total import add
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.holes import Hole, Node, Real, in_short
+from cnnsearch.holes import Hole, Node, Real, as_written, in_short
 from cnnsearch.network import Network
 from cnnsearch.plan import Plan
 from cnnsearch.size import size
-from cnnsearch.space import REPETITION, Space, uniformly
+from cnnsearch.space import Space, uniformly
 
 DRAWS = 5
 MOST_OPTIONS = 8  # of a hole on one line
@@ -57,7 +57,7 @@ def holes(found: Iterable[Hole | Real]) -> Iterator[str]:
     """List the holes; the repetitions of a block share their lines."""
     times: dict[tuple[str, str], int] = {}
     for hole in found:
-        key = (REPETITION.sub(r"\1[*]", hole.name), _values(hole))
+        key = (as_written(hole.name), _values(hole))
         times[key] = times.get(key, 0) + 1
     width = max((len(name) for name, _ in times), default=0)
     count = sum(times.values())
