@@ -30,11 +30,11 @@ class CnnsearchError(Exception):
 
 
 class InvalidSpecError(CnnsearchError, ValueError):
-    """A network, space, recipe or plan breaks a law; `faults` lists every place found."""
+    """A network, space, recipe or plan breaks a law; `faults` lists every place found, in `file` if it is named."""
 
-    def __init__(self, faults: tuple[Fault, ...]) -> None:
+    def __init__(self, faults: tuple[Fault, ...], file: str = "") -> None:
         self.faults = faults
-        told = [str(fault) for fault in faults[:MOST_TOLD]]
+        told = [str(fault) if str(fault).startswith(file) else f"{file}: {fault}" for fault in faults[:MOST_TOLD]]
         more = [f"... and {len(faults) - MOST_TOLD:,} more"] if len(faults) > MOST_TOLD else []
         super().__init__("\n".join([*told, *more]))
 

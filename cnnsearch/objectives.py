@@ -41,6 +41,8 @@ WORDS: dict[Name, str] = {
     "latency": "seconds of latency",
 }
 """What people call them."""
+HEADS: dict[Name, str] = {**WORDS, "latency": "latency"}
+"""What stands above their column, whose numbers have their units."""
 
 
 class Latency(NamedTuple):
@@ -113,6 +115,11 @@ class Aim(NamedTuple):
         """Name the costs that order networks: those sought, else parameters, which decide between equal accuracies."""
         return self.costs or ("parameters",)
 
+    @property
+    def besides(self) -> tuple[Name, ...]:
+        """Name the costs sought that not every table of networks has in any case."""
+        return tuple(name for name in self.costs if name not in {"parameters", "macs"})
+
     def prices(self, cost: Priced, latency: Latency | None) -> tuple[float, ...]:
         """Give a network's costs, of those sought; a latency that was not measured is endless."""
         return tuple(price(name, cost, latency) for name in self.costs)
@@ -131,3 +138,10 @@ def price(name: Name, cost: Priced, latency: Latency | None) -> float:
     if name == "latency":
         return latency.seconds if latency else float("inf")
     return getattr(cost, name)
+
+
+def price_tag(name: Name, cost: Priced, latency: Latency | None) -> str:
+    """Write one of a network's costs."""
+    if name != "latency":
+        return f"{price(name, cost, latency):,}"
+    return f"{1000 * latency.seconds:.3g} ms" if latency else "not measured"

@@ -5,16 +5,22 @@ from pathlib import Path
 from typing import cast
 
 from cnnsearch.errors import Fault, InvalidSpecError, faults_of
+from cnnsearch.imports import import_kinds
 from cnnsearch.plan import Plan
 from cnnsearch.text import Plain, read_file
 
 
 def read_plan(path: str | Path) -> Plan:
-    """Read a plan file (.yaml or .json).
+    """Read a plan file (.yaml or .json), and import the kinds of blocks that it names.
 
     Raises InvalidSpecError with every place found, DataError for images of one's own that cannot be used.
     """
-    return Plan.model_validate(read_plain_plan(Path(path)))
+    try:
+        data = read_plain_plan(Path(path))
+        import_kinds(imports_of(data))
+        return Plan.model_validate(data)
+    except InvalidSpecError as error:
+        raise InvalidSpecError(error.faults, str(path)) from None
 
 
 def read_plain_plan(path: Path) -> Plain:

@@ -18,10 +18,12 @@ from cnnsearch.dashboard.copy import copied
 from cnnsearch.events import FinalState
 from cnnsearch.history import Run
 from cnnsearch.messages import Done, Event, Job
-from cnnsearch.objectives import WORDS, Aim, Latency, Name, Objective, price
+from cnnsearch.objectives import HEADS, WORDS, Aim, Latency, Name, Objective, price, price_tag
 from cnnsearch.plan import Plan
 from cnnsearch.ranking import Standing, beats, costs_no_more
+from cnnsearch.report.write import as_page
 from cnnsearch.study.outcome import Outcome, outcomes
+from cnnsearch.study.screen import table_of
 from cnnsearch.study.summary import SUMMARY
 from cnnsearch.text import read_file
 
@@ -71,7 +73,11 @@ def network_cost() -> cost.Cost:
 def test_every_cost_has_its_price_and_its_name() -> None:
     latency = Latency(5, 5, 5)
     assert [price(name, network_cost(), latency) for name in ALL_COSTS] == [1, 2, 3, 4, 5]
-    assert {"validation_accuracy", *ALL_COSTS} == set(WORDS)
+    assert {"validation_accuracy", *ALL_COSTS} == set(WORDS) == set(HEADS)
+    measured = Latency(0.000_086_4, 0, 1)
+    assert price_tag("latency", network_cost(), measured) == "0.0864 ms"
+    assert price_tag("latency", network_cost(), None) == "not measured"
+    assert price_tag("weight_bytes", network_cost()._replace(weight_bytes=4_000), None) == "4,000"
 
 
 def test_a_latency_that_was_not_measured_is_endless() -> None:
@@ -243,6 +249,12 @@ def test_a_latency_is_measured_before_training_and_once_for_each_network_that_is
         expected = Latency(trial.macs / 1e9, 0.0, 1.0) if trial in trained else None
         assert trial.latency == expected, trial.number
     assert history.read(wanted.folder).front == run.front
+    assert list(run.aim.besides) == ["latency"]
+    tag = price_tag("latency", run.ranked[0], run.ranked[0].latency)
+    page, columns = as_page(run), table_of(run).columns
+    assert f"<dt>latency of one image</dt><dd>{tag}</dd>" in page
+    assert f'<td class="n">{tag}</td>' in page
+    assert [next(iter(column.cells)) for column in columns if column.header == "latency"] == [tag]
 
 
 def test_without_that_objective_no_latency_is_measured(several: tuple[Plan, Run]) -> None:

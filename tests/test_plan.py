@@ -214,7 +214,26 @@ def test_a_start_network_that_cannot_be_read_is_refused(name: str, said: str, tm
     (tmp_path / "plan.yaml").write_text(f"dataset: digits\nstart: [{name}]\n")
     with pytest.raises(InvalidSpecError) as caught:
         read_plan(tmp_path / "plan.yaml")
-    assert str(caught.value) == f"start[0]: {tmp_path / name}: {said}"
+    assert str(caught.value) == f"{tmp_path / 'plan.yaml'}: start[0]: {tmp_path / name}: {said}"
+
+
+NO_MODULE = "ModuleNotFoundError: No module named 'no'"
+FROM = "from the folder it lies in"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("buget: {trials: 5}", "buget: unknown key; perhaps you meant 'budget'"),
+        ("budget: {trials: 5", "line 1, column 19: not YAML: expected ',' or '}', but got '<stream end>'"),
+        ("imports: ['no']", f"imports: 'no' cannot be imported ({NO_MODULE}); give it as `import` would, {FROM}"),
+    ],
+)
+def test_a_fault_of_a_plan_file_is_told_with_the_file(content: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(content)
+    with pytest.raises(InvalidSpecError) as caught:
+        read_plan(tmp_path / "plan.yaml")
+    assert str(caught.value) == f"{tmp_path / 'plan.yaml'}: {said}"
 
 
 def test_a_candidate_keeps_what_was_asked_and_what_was_built() -> None:

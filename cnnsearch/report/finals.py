@@ -5,7 +5,7 @@ from html import escape
 
 from cnnsearch.certainty import Interval
 from cnnsearch.history import Run
-from cnnsearch.objectives import WORDS, Aim, Name, price
+from cnnsearch.objectives import HEADS, Aim, Name, price_tag
 from cnnsearch.places import WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report.table import named, table
 from cnnsearch.units import duration, percent, times
@@ -55,8 +55,7 @@ def _costs(row: Row, aim: Aim) -> str:
     assert row.trial
     trial = row.trial
     others: list[Name] = [name for name in aim.costs if name != "parameters"]
-    prices = [(WORDS[name], price(name, trial, trial.latency)) for name in others]
-    told = [f"{f'{cost:,.0f}' if cost >= 1 else f'{cost:.3g}'} {word}" for word, cost in prices]
+    told = [f"{price_tag(name, trial, trial.latency)} {HEADS[name]}" for name in others]
     return " and ".join([f"{row.parameters:,} parameters", *told])
 
 

@@ -10,7 +10,7 @@ from html import escape
 from importlib.resources import files
 
 from cnnsearch.history import Run, Trial
-from cnnsearch.objectives import WORDS
+from cnnsearch.objectives import HEADS, WORDS, Aim, Name, price_tag
 from cnnsearch.recipe import drawn as drawn_recipe
 from cnnsearch.report import ablated, enough, finals, mistakes, smaller
 from cnnsearch.report.drawing import drawn
@@ -96,6 +96,8 @@ def _tiles(run: Run) -> str:
         "weights in fp32": f"{short_number(best.weight_bytes)}B",
         "peak activations": f"{short_number(best.activation_bytes)}B",
     }
+    if "latency" in run.aim.costs:
+        tiles["latency of one image"] = price_tag("latency", best, best.latency)
     inside = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in tiles.items())
     return f'<dl class="tiles">{inside}</dl>'
 
@@ -109,12 +111,20 @@ def _best(run: Run) -> Trial:
 def _ranking(run: Run) -> str:
     if not run.ranked:
         return ""
-    numbers = ("#", "trial", "accuracy", "parameters", "multiply-adds", "time")
+    numbers = (
+        "#",
+        "trial",
+        "accuracy",
+        "parameters",
+        "multiply-adds",
+        *(HEADS[name] for name in run.aim.besides),
+        "time",
+    )
     columns = [*(Column(name, "number") for name in numbers), Column("network", "code"), Column("recipe", "code")]
     best = run.ranked[:MOST_ROWS]
     if not any(drawn_recipe(trial.built) for trial in best):
         columns.pop()
-    rows = [_row(place, trial)[: len(columns)] for place, trial in enumerate(best, start=1)]
+    rows = [_row(place, trial, run.aim)[: len(columns)] for place, trial in enumerate(best, start=1)]
     count = len(best)
     title = "The best network of the search" if count == 1 else f"The best {count} networks of the search"
     return f"""<section class="card"><h2>{title}</h2>
@@ -133,9 +143,10 @@ def _order(run: Run) -> str:
     return f"{first}, by {WORDS[run.aim.costs[0]]}; then the others, by accuracy."
 
 
-def _row(place: int, trial: Trial) -> tuple[object, ...]:
-    costs = (f"{trial.parameters:,}", f"{trial.macs:,}", duration(trial.seconds))
-    return (place, trial.number, scored(trial), *costs, trial.short, drawn_recipe(trial.built))
+def _row(place: int, trial: Trial, aim: Aim) -> tuple[object, ...]:
+    names: tuple[Name, ...] = ("parameters", "macs", *aim.besides)
+    costs = (price_tag(name, trial, trial.latency) for name in names)
+    return (place, trial.number, scored(trial), *costs, duration(trial.seconds), trial.short, drawn_recipe(trial.built))
 
 
 def _shown(run: Run) -> str:

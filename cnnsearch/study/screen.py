@@ -7,6 +7,7 @@ from rich.table import Table
 
 from cnnsearch.history import Run
 from cnnsearch.messages import Epoch
+from cnnsearch.objectives import HEADS, price_tag
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.recipe import drawn
 from cnnsearch.study.ledger import Ledger
@@ -94,13 +95,15 @@ def _named(candidate: Candidate) -> str:
 
 def table_of(run: Run, rows: int = 5) -> Table:
     """Make the table of the best networks; what was drawn for the recipe has a column where anything was."""
-    best = run.ranked[:rows]
+    best, besides = run.ranked[:rows], run.aim.besides
     table = Table(title=f"The best networks of {run.folder.name}: {run.aim}")
     recipes = [drawn(trial.built) for trial in best]
     words = ("network", "recipe") if any(recipes) else ("network",)
-    for name in ("trial", "validation accuracy", "parameters", "multiply-adds", *words):
+    heads = (HEADS[name] for name in besides)
+    for name in ("trial", "validation accuracy", "parameters", "multiply-adds", *heads, *words):
         table.add_column(name, justify="left" if name in words else "right")
     for trial, recipe in zip(best, recipes, strict=True):
         numbers = (f"{trial.number}", percent(trial.accuracy), f"{trial.parameters:,}", f"{trial.macs:,}")
-        table.add_row(*numbers, *(trial.short, recipe)[: len(words)])
+        prices = (price_tag(name, trial, trial.latency) for name in besides)
+        table.add_row(*numbers, *prices, *(trial.short, recipe)[: len(words)])
     return table
