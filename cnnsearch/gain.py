@@ -47,6 +47,11 @@ class Gain(NamedTuple):
         """Say whether no more than noise is expected."""
         return self.is_over or (self.noise is not None and self.expected <= self.noise)
 
+    @property
+    def is_beyond_telling(self) -> bool:
+        """Say whether what is expected was cut off at all there is to gain, and that is not little."""
+        return self.expected >= self.left and not self.is_flat
+
 
 def expected_gain(run: Run, trials: int = 50) -> Gain | None:
     """Give what so many more trials may add; None with fewer than four complete ones, or where costs count too."""

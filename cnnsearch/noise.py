@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from cnnsearch.certainty import pooled_deviation
 from cnnsearch.history import Run
-from cnnsearch.verdict import verdict
+from cnnsearch.verdict import Row, verdict
 
 LEAST_FREEDOM = 3  # two trainings that happen to read the same tell nothing
 
@@ -24,10 +24,18 @@ class Noise(NamedTuple):
 
 
 def noise_of(run: Run) -> Noise:
-    """Measure it, pooled over all networks with several seeds: finalists, and those that the search drew again."""
+    """Measure it, pooled over all networks with several seeds: finalists, and those that the search drew again.
+
+    Finals shorter than the search's trainings tell nothing of these, which lie closer together.
+    """
     found = verdict(run)
-    finals = [row.scores for row in found.rows if row.trial] if found else []
+    finals = [row.scores for row in found.rows if row.trial and _is_as_long(row)] if found else []
     drawn: dict[str, list[float]] = defaultdict(list)
     for trial in run.ranked:
         drawn[trial.fingerprint].append(trial.accuracy)
     return Noise(*pooled_deviation([*finals, *drawn.values()]))
+
+
+def _is_as_long(row: Row) -> bool:
+    assert row.trial
+    return row.recipe is None or sum(row.recipe.passes) >= sum(row.trial.recipe.passes)

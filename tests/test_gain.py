@@ -71,6 +71,25 @@ def test_the_gain_is_said_beside_the_noise(gain: Gain, said: str) -> None:
     assert in_words(gain._replace(noise=None)) == f"{told}."
 
 
+def test_a_gain_of_all_there_is_to_gain_is_no_forecast() -> None:
+    gain = Gain(50, 0.3, 0.3, 0.001, of_seeds=True, left=0.3)
+    law = "50 more trials may add as much as there is to add (30.00 points)"
+    assert in_words(gain) == f"{law}: the scores so far lie too far apart to tell."
+    assert in_words(gain._replace(noise=0.4)).endswith("less than seeds do (40.00 points).")
+
+
+def test_finals_shorter_than_the_search_tell_nothing_of_its_noise(tmp_path: Path) -> None:
+    run, _ = search(plan(tmp_path, SIX_NETWORKS, budget={"trials": 4}))
+    best = run.ranked[0]
+    for epochs, freedom in ((1, 0), (2, 2), (9, 2)):
+        finals = {"candidates": 1, "finalists": 1, "baselines": [], "epochs": epochs}
+        held = run._replace(plan={**run.plan, "finals": finals})
+        recipe = held.finals.recipe(best.recipe)
+        given = {"entrant": best.name, "state": "complete", "parameters": 1, "macs": 1, "recipe": recipe}
+        trainings = [Retrained(**given, seed=seed, accuracies=(0.5 + seed / 10,)) for seed in range(3)]
+        assert noise_of(held._replace(retrained=tuple(trainings))).freedom == freedom
+
+
 def test_with_three_scores_nothing_is_said(tmp_path: Path) -> None:
     run, _ = search(plan(tmp_path, SIX_NETWORKS, budget={"trials": 3}))
     assert expected_gain(run) is None

@@ -18,6 +18,9 @@ def in_words(gain: Gain) -> str:
     """
     if gain.is_over:
         return "More trials can add nothing to the best score: it has every validation image right."
+    if gain.is_beyond_telling:
+        law = f"{gain.trials} more trials may add as much as there is to add ({100 * gain.left:.2f} points)"
+        return f"{law}: the scores so far lie too far apart to tell."
     rise = f"about {100 * gain.expected:.2f} points to the best score (95 %: at most {100 * gain.at_most:.2f})"
     told = f"{gain.trials} more trials may add {rise}"
     if gain.noise is None:

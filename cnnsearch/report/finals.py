@@ -32,7 +32,8 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
     for row in found.rows:
         if row.trial is None and row.mean > winner.mean:
             which = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
-            yield f"The baseline {which} reads more validation images right; a wider space may hold better networks."
+            way_out = "a wider space, more trials or longer finals (--finals.epochs) may find better ones"
+            yield f"The baseline {which} reads more validation images right; {way_out}."
         if row.trial is None and _is_cheaper(row, winner, run.aim):
             law = f"reads {percent(row.mean)}, more than is asked for, with {row.parameters:,} parameters"
             yield f"The baseline {row.entrant} {law}: fewer than the winner."

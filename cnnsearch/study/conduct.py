@@ -148,6 +148,7 @@ def _train(
     make_folder(folder / "weights")
     if told := out_of_reach(plan):
         screen.say(told)
+    screen.begins(folder, devices, ledger)
     record.append(_opened(plan, notice))
     began = time.monotonic()
     save("running")

@@ -185,6 +185,7 @@ class Search:
         self.live[live.trial] = live
         slot = self.executor.submit(job)
         self.record.append(Started(trial=live.trial, attempt=live.attempts, slot=slot))
+        self.screen.started(live.trial, live.candidate)
 
     # Listening
 

@@ -1,6 +1,8 @@
 """What does a person see while a study runs?"""
 
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
 from rich.progress import TextColumn
 from rich.table import Table
@@ -13,13 +15,13 @@ from cnnsearch.recipe import drawn
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.outcome import Outcome
 from cnnsearch.terminal import Bar
-from cnnsearch.units import percent, roughly
+from cnnsearch.units import counted, percent, roughly
 
 
 def bar_of(plan: Plan, *, quiet: bool = False) -> Bar:
     """Make the bar of a study."""
     state = TextColumn("{task.fields[state]}")
-    return Bar("trials", state, plan.budget.trials, "starting the workers", quiet=quiet)
+    return Bar("starting the workers", state, plan.budget.trials, "no result yet", quiet=quiet)
 
 
 class Screen:
@@ -35,6 +37,18 @@ class Screen:
         self._first: tuple[int, float] | None = None
         """How many were counted when the first one ended, and when that was."""
         self.say = bar.say
+
+    def begins(self, folder: Path, devices: Sequence[str], ledger: Ledger) -> None:
+        """Say what is about to be done, and what an earlier call did."""
+        workers = counted(len(devices), "worker", "workers")
+        done = f"; {ledger.counted} of them are done" if ledger.counted else ""
+        cut = len(ledger.unfinished)
+        going_on = f"; {counted(cut, 'goes on, as it was', 'go on, as they were')} not over" if cut else ""
+        self.say(f"{folder}: {self._budget} trials, {workers} ({', '.join(sorted({*devices}))}){done}{going_on}")
+
+    def started(self, trial: int, candidate: Candidate) -> None:
+        """Show what is begun, also before its first epoch is over; only on a terminal."""
+        self._bar.doing(f"trial {trial}: up to {counted(candidate.recipe.epochs, 'epoch', 'epochs')}")
 
     def epoch(self, epoch: Epoch, candidate: Candidate) -> None:
         """Show that something moves; only on a terminal."""
