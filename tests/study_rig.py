@@ -169,7 +169,7 @@ def proposer_of(
         return Proposer(plan, plan.folder, known, running or {}, seen)
 
 
-def search(plan: Plan, script: Script = learn, slots: int = 1) -> tuple[Run, ScriptedExecutor]:
+def search(plan: Plan, script: Script = learn, slots: int = 1, *, quiet: bool = True) -> tuple[Run, ScriptedExecutor]:
     """Search with a script in place of training; no report is drawn."""
     executor = ScriptedExecutor(script, slots)
     with pytest.MonkeyPatch.context() as patch:
@@ -177,7 +177,7 @@ def search(plan: Plan, script: Script = learn, slots: int = 1) -> tuple[Run, Scr
         patch.setattr("cnnsearch.report.write_report", lambda _: None)
         patch.setattr(conduct, "remember", lambda *_: None)
         patch.setattr("cnnsearch.study.proposer.optuna.create_study", _in_memory)
-        return conduct.search(plan, quiet=True), executor
+        return conduct.search(plan, quiet=quiet), executor
 
 
 def _in_memory(storage: str | None = None, **rest: Any) -> optuna.Study:  # noqa: ANN401 (passed on)

@@ -180,6 +180,14 @@ def test_with_all_images_read_right_nothing_is_left_to_gain(tmp_path: Path) -> N
     assert in_words(gain) == "More trials can add nothing to the best score: it has every validation image right."
 
 
+def test_a_study_that_cannot_tell_whether_it_is_flat_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search(plan(tmp_path, SIX_NETWORKS, budget={"trials": 2, "until_flat": True}), quiet=False)
+    law = "what more trials may add cannot be told from 2 complete ones; --trials N goes on"
+    assert capsys.readouterr().out.splitlines()[-1] == law
+
+
 def test_what_the_finals_tell_of_the_noise_begins_no_new_search(tmp_path: Path) -> None:
     fields: dict[str, Any] = {"budget": {"trials": 2, "until_flat": True}, "repeats": "seed"}
     wanted = plan(tmp_path, SIX_NETWORKS, **fields)

@@ -662,6 +662,17 @@ def test_a_higher_rung_waits_for_those_that_were_cut_on_their_way_to_it(tmp_path
     assert [(t.state, t.score) for t in again.trials] == [(t.state, t.score) for t in whole.trials]
 
 
+def test_a_study_begins_with_what_it_is_about_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wanted = plan(tmp_path, SIX_NETWORKS, budget={"trials": 4})
+    told: list[str] = []
+    for script in (in_turn(learn, cut_off), learn):
+        with suppress(KeyboardInterrupt):
+            search(wanted, script, quiet=False)
+        told.append(capsys.readouterr().out.splitlines()[0])
+    begins = f"{wanted.folder}: 4 trials, 1 worker (cpu)"
+    assert told == [begins, f"{begins}; 1 of them are done; 1 goes on, as it was not over"]
+
+
 @pytest.mark.parametrize(("kind", "foretold"), [("successive", False), ("none", True)])
 def test_no_time_is_foretold_where_all_wait_for_each_other(tmp_path: Path, *, kind: str, foretold: bool) -> None:
     run, _ = search(wanted := plan(tmp_path, budget={"trials": 3}, pruner={"kind": kind, "rungs": [1]}))

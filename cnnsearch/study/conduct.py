@@ -146,9 +146,9 @@ def _train(
     folder, root, devices = plan.folder, plan.data_folder, plan.devices
     prepare(plan.facts.key, root)
     make_folder(folder / "weights")
+    screen.begins(folder, devices, ledger)
     if told := out_of_reach(plan):
         screen.say(told)
-    screen.begins(folder, devices, ledger)
     record.append(_opened(plan, notice))
     began = time.monotonic()
     save("running")
