@@ -9,7 +9,7 @@ from typing import NamedTuple
 from cnnsearch.certainty import Interval, difference_interval, pooled_deviation
 from cnnsearch.events import Retrained
 from cnnsearch.history import Run
-from cnnsearch.verdict import Row, verdict
+from cnnsearch.verdict import Row, decided
 
 
 class Difference(NamedTuple):
@@ -44,7 +44,7 @@ class Ablation(NamedTuple):
 
 def ablation(run: Run) -> Ablation | None:
     """Compare the winner with its variants; None where there is no winner, or none of them was trained like it."""
-    found = verdict(run)
+    found = decided(run)
     own = list(_own(run.varied, found.winner)) if found else []
     if not found or not own:
         return None

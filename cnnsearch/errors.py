@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Callable
+from pathlib import Path
 from reprlib import Repr
 from typing import Literal, NamedTuple
 
@@ -34,7 +35,8 @@ class InvalidSpecError(CnnsearchError, ValueError):
 
     def __init__(self, faults: tuple[Fault, ...], file: str = "") -> None:
         self.faults = faults
-        told = [str(fault) if str(fault).startswith(file) else f"{file}: {fault}" for fault in faults[:MOST_TOLD]]
+        where = f"{file}: " if file else ""
+        told = [f"{where if fault.place != str(Path(file)) else ''}{fault}" for fault in faults[:MOST_TOLD]]
         more = [f"... and {len(faults) - MOST_TOLD:,} more"] if len(faults) > MOST_TOLD else []
         super().__init__("\n".join([*told, *more]))
 

@@ -22,7 +22,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Event(BaseModel):
-    # JSON knows no infinity, and a latency that could not be measured is one; so it is written as text.
+    # JSON knows no infinity, and a loss may be one; so it is written as text.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
     time: float = Field(default_factory=time.time)
 

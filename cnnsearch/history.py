@@ -57,7 +57,7 @@ class Run(NamedTuple):
     finals_seconds: float = 0.0
     """The coordinator's time for the finals."""
     finals_are_open: bool = False
-    """Whether finals began, first or anew, and did not come to their end."""
+    """Whether finals began anew and did not come to their end."""
     validation_images: int | None = None
     """How many images each score is measured on, where the run says so."""
     classes: tuple[str, ...] = ()
@@ -108,15 +108,15 @@ class Run(NamedTuple):
         Whoever was trained so in finals before stays among them: what was measured on fresh seeds is not forgotten
         because more trials, or other finals, put others before it.
         """
+        done = {(each.entrant, each.recipe) for each in self.retrained if each.state == "complete"}
+        trained = {trial.number for trial in self.ranked if (trial.name, finals.recipe(trial.recipe)) in done}
         best: dict[tuple[str, str], Trial] = {}
         for trial in self.ranked:
-            network = json.dumps(trial.network_data, sort_keys=True)
-            best.setdefault((network, finals.recipe(trial.recipe).computes), trial)
-        known = {(each.entrant, each.recipe) for each in self.retrained if each.state == "complete"}
+            alike = json.dumps(trial.network_data, sort_keys=True), finals.recipe(trial.recipe).computes
+            if alike not in best or (trial.number in trained and best[alike].number not in trained):
+                best[alike] = trial
         return tuple(
-            trial
-            for place, trial in enumerate(best.values())
-            if place < finals.candidates or (trial.name, finals.recipe(trial.recipe)) in known
+            trial for place, trial in enumerate(best.values()) if place < finals.candidates or trial.number in trained
         )
 
     @property
@@ -230,13 +230,9 @@ def _seconds(events: Iterable[Event], opening: type[Opened | FinalsOpened]) -> f
 
 
 def _are_open(events: Iterable[Event]) -> bool:
-    """Say whether finals began and did not close; in the first runs what was read last closes them."""
-    closing = [
-        isinstance(event, FinalsClosed | Tested)
-        for event in events
-        if isinstance(event, FinalsOpened | FinalsClosed | Tested)
-    ]
-    return bool(closing) and not closing[-1]
+    """Say whether finals began anew and did not close; the first ones are not over as long as nobody was tested."""
+    turns = [event for event in events if isinstance(event, FinalsOpened | FinalsClosed)]
+    return any(isinstance(event, FinalsClosed) for event in turns) and isinstance(turns[-1], FinalsOpened)
 
 
 def _last_of_each(events: Iterable[Event], role: str) -> tuple[Retrained, ...]:

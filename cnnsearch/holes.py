@@ -98,24 +98,26 @@ class Site(NamedTuple):
 
     hole: Hole | Real
     needs: dict[str, int]
+    is_later: bool = False
+    """Whether it lies in a later repetition than the first, which stands for all that are written alike."""
 
 
-def sites(node: Node, needs: dict[str, int] | None = None) -> Iterator[Site]:
+def sites(node: Node, needs: dict[str, int] | None = None, *, is_later: bool = False) -> Iterator[Site]:
     """Give every hole of the tree, those inside options and of all repetitions too, in the file's order."""
     needs = needs or {}
     if isinstance(node, Hole | Real):
-        yield Site(node, needs)
+        yield Site(node, needs, is_later)
     if isinstance(node, Hole):
         for index, option in enumerate(node.options):
             if not isinstance(option, Leaf):
-                yield from sites(option, {**needs, node.name: index})
+                yield from sites(option, {**needs, node.name: index}, is_later=is_later)
     elif isinstance(node, Repeat):
-        yield from sites(node.count, needs)
+        yield from sites(node.count, needs, is_later=is_later)
         for number, item in enumerate(node.items):
-            yield from sites(item, {**needs, **_enough(node.count, number + 1)})
+            yield from sites(item, {**needs, **_enough(node.count, number + 1)}, is_later=is_later or number > 0)
     elif isinstance(node, Map | Row):
         for child in _children(node):
-            yield from sites(child, needs)
+            yield from sites(child, needs, is_later=is_later)
 
 
 def narrowed(node: Node, chosen: dict[str, int]) -> Node:

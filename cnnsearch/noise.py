@@ -29,13 +29,13 @@ def noise_of(run: Run) -> Noise:
     Finals shorter than the search's trainings tell nothing of these, which lie closer together.
     """
     found = verdict(run)
-    finals = [row.scores for row in found.rows if row.trial and _is_as_long(row)] if found else []
+    finals = [row.scores for row in found.rows if row.trial and _lasts_as_the_search(row)] if found else []
     drawn: dict[str, list[float]] = defaultdict(list)
     for trial in run.ranked:
         drawn[trial.fingerprint].append(trial.accuracy)
     return Noise(*pooled_deviation([*finals, *drawn.values()]))
 
 
-def _is_as_long(row: Row) -> bool:
+def _lasts_as_the_search(row: Row) -> bool:
     assert row.trial
     return row.recipe is None or sum(row.recipe.passes) >= sum(row.trial.recipe.passes)

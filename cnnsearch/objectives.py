@@ -144,4 +144,7 @@ def price_tag(name: Name, cost: Priced, latency: Latency | None) -> str:
     """Write one of a network's costs."""
     if name != "latency":
         return f"{price(name, cost, latency):,}"
-    return f"{1000 * latency.seconds:.3g} ms" if latency else "not measured"
+    if not latency:
+        return "not measured"
+    milliseconds = 1000 * latency.seconds
+    return f"{milliseconds:.3g} ms" if milliseconds < 100 else f"{milliseconds:,.0f} ms"  # noqa: PLR2004 (three digits)

@@ -17,7 +17,6 @@ from cnnsearch.text import Plain
 
 Validate = Callable[[Plain], object]
 _BOUNDARY = re.compile(r"(?=[.\[]|$)")  # where a place's outer ones end
-_LATER_REPETITION = re.compile(r"\.block\[[1-9]")  # the first stands for all
 
 
 def check(tree: Node, validate: Validate, where: str = "") -> None:
@@ -27,7 +26,7 @@ def check(tree: Node, validate: Validate, where: str = "") -> None:
     """
     faults = [fault._replace(place=join(where, fault.place)) for fault in _fixed_faults(tree, validate)]
     for site in sites(tree):
-        if not _LATER_REPETITION.search(site.hole.name):
+        if not site.is_later:
             faults += _option_faults(tree, site, validate)
     if faults:
         raise InvalidSpecError(tuple(dict.fromkeys(faults)))
@@ -42,12 +41,14 @@ def _fixed_faults(tree: Node, validate: Validate) -> Iterator[Fault]:
 
 
 def _option_faults(tree: Node, site: Site, validate: Validate) -> list[Fault]:
-    """Give the faults of a hole's options; one that every option has for itself is the hole's."""
+    """Give the faults of a hole's options; one that all of several options have for themselves is the hole's."""
     hole = site.hole
     of_each = [(_option_place(hole, index), _faults_of_option(tree, site, index, validate)) for index in _tried(hole)]
     shared = set[str].intersection(*({each.message for each in of if each.place == where} for where, of in of_each))
     return [
-        fault._replace(place=as_written(hole.name)) if fault.place == where and fault.message in shared else fault
+        fault._replace(place=as_written(hole.name))
+        if len(of_each) > 1 and fault.place == where and fault.message in shared
+        else fault
         for where, of in of_each
         for fault in of
     ]
@@ -138,11 +139,15 @@ def _pick(node: Node, chosen: dict[str, int], where: str, written: str, picked: 
     return node.value
 
 
-def _spliced(items: Iterable[Node], chosen: dict[str, int], places: Iterable[str]) -> Iterator[tuple[Node, str]]:
-    """Give the items with their places in the file; a repeat gives so many of its own, all from one place."""
-    for item, written in zip(items, places, strict=False):
+def _spliced(items: Iterable[Node], chosen: dict[str, int], sources: Iterable[str]) -> Iterator[tuple[Node, str]]:
+    """Give the items with their places in the file; a repeat gives so many of its own, all from one place.
+
+    Where nobody chose how many it gives one, also where it may be none: what is wrong in it shall be seen.
+    """
+    for item, source in zip(items, sources, strict=False):
         if isinstance(item, Repeat):
-            times = pick(item.count, chosen).data
-            yield from _spliced(item.items[:times], chosen, repeat(f"{written}.block"))
+            is_open = isinstance(item.count, Hole) and item.count.name not in chosen
+            times = 1 if is_open else pick(item.count, chosen).data
+            yield from _spliced(item.items[:times], chosen, repeat(f"{source}.block"))
         else:
-            yield item, written
+            yield item, source

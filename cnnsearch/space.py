@@ -70,7 +70,7 @@ class Space:
 
     def _options(self) -> Iterator[tuple[str, dict[str, int]]]:
         """Give the place of every option that may not fit, and the answers by which it is drawn."""
-        for hole, needs in sites(self.tree):
+        for hole, needs, _ in sites(self.tree):
             if isinstance(hole, Hole) and not hole.is_range and self.ahead.decides(hole):
                 for index in range(len(hole.options)):
                     place = as_written(f"{hole.name}.choice[{index}]")

@@ -169,7 +169,7 @@ def is_judged(verdict: Verdict, run: Run) -> bool:
 
 
 def _rows(run: Run, finals: Finals) -> list[Row]:
-    """Give those who take part now: earlier finals, before more trials or with other epochs, had others."""
+    """Give those who take part now: earlier finals, with other epochs or baselines, had others."""
     tested = {tested.sha256: tested for tested in run.tested}
     candidates = {trial.name: trial for trial in run.entering(finals)}
     baselines = {BASELINES[name] for name in finals.baselines}

@@ -41,7 +41,7 @@ import cnnsearch
 from cnnsearch import history, record
 from cnnsearch.certainty import surely
 from cnnsearch.data import DataSet, load_test
-from cnnsearch.errors import RunError
+from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.evaluate import evaluate, opening, simple
 from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, field, finalists, random_twin, score_of, to_train
 from cnnsearch.evaluate.publish import renew
@@ -221,9 +221,11 @@ def test_seeds_are_fresh_and_all_differ(tmp_path: Path) -> None:
 
 def test_a_worker_that_dies_costs_an_attempt_and_the_third_death_the_training(tmp_path: Path) -> None:
     folder = run_of(tmp_path)
-    train(folder, in_turn(die, die, die))
+    jobs = train(folder, in_turn(die, die, die)).jobs
     first, *others = history.read(folder).retrained
     assert (first.state, {other.state for other in others}) == ("failed", {"complete"})
+    spent = [job.spent for job in jobs if job.seed == jobs[0].seed]
+    assert 0 == spent[0] < spent[1] < spent[2], "against its limit of time"
     assert first.reason == ("worker died: 3 workers did, the last one so: worker 0 was ended by SIGKILL")
 
 
@@ -503,23 +505,28 @@ def test_a_search_without_finals_keeps_the_winner_of_earlier_ones(study: Path) -
     assert (told["state"], told["winner"]) == ("interrupted", before)
 
 
+@pytest.mark.parametrize(("other", "trained"), [({"candidates": 3}, 3), ({"epochs": 2}, 2)])
 def test_finals_that_go_on_with_others_name_no_winner_until_they_end(
-    study: Path, monkeypatch: pytest.MonkeyPatch
+    study: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, int], trained: int
 ) -> None:
     def cut(*_: object) -> None:
         raise KeyboardInterrupt
 
+    weights = (study / "winner/weights.safetensors").read_bytes()
     monkeypatch.setattr(Trainings, "run_in_workers", cut)
     with pytest.raises(KeyboardInterrupt):
-        evaluate(study, finals={"candidates": 3}, quiet=True)
+        evaluate(study, finals=other, quiet=True)
     begun = history.read(study)
     assert decided(begun) is None
     assert json.loads((study / "summary.json").read_text())["winner"] is None
-    assert not (study / "winner/weights.safetensors").exists()
-    assert "The finals are not over; so far trial" in as_page(begun)
+    assert (study / "winner/weights.safetensors").read_bytes() == weights, "a tested network is not thrown away"
+    cutter = begun._replace(plan={**begun.plan, "finals": {**begun.plan["finals"], "epochs": 1}})
+    page = as_page(cutter)
+    assert "The finals are not over; so far trial" in page
+    assert "Until then winner/weights.safetensors are those of the winner of the finals before." in page
     monkeypatch.undo()
     over = evaluate(study, quiet=True)
-    assert len({each.entrant for each in over.retrained if each.entrant.startswith("trial")}) == 3
+    assert len({each.entrant for each in over.retrained if each.entrant.startswith("trial")}) == trained
     assert decided(over)
     assert (study / "winner/weights.safetensors").exists()
 
@@ -538,6 +545,29 @@ def test_whoever_was_trained_in_finals_before_stays_in_them(study: Path) -> None
     }
 
 
+def test_of_two_that_are_one_candidate_the_trained_one_stays(study: Path) -> None:
+    found = history.read(study)
+    winner = decided(found)
+    assert winner
+    assert winner.winner.trial
+    twin = winner.winner.trial.model_copy(update={"number": 3, "score": 1.0})
+    later = found._replace(trials=(*found.trials, twin))
+    assert later.ranked[0] == twin
+    assert winner.winner.trial in later.entering(later.finals)
+    assert twin not in later.entering(later.finals)
+
+
+def test_finals_that_cannot_be_held_change_nothing(study: Path) -> None:
+    before = {path: path.read_bytes() for path in study.rglob("*") if path.is_file() and path.name != "lock"}
+    plan_file = json.loads((study / "plan.json").read_text())
+    (study / "plan.json").write_text(json.dumps({**plan_file, "executor": {"device": "cuda:77"}}, indent=2) + "\n")
+    with pytest.raises(InvalidSpecError, match="cuda:77"):
+        evaluate(study, finals={"candidates": 3}, quiet=True)
+    (study / "plan.json").write_bytes(before[study / "plan.json"])
+    assert {path: path.read_bytes() for path in before} == before
+    assert decided(history.read(study))
+
+
 def test_the_first_runs_finals_are_over_with_the_test_images_read(study: Path) -> None:
     before = decided(history.read(study))
     assert before
@@ -546,6 +576,9 @@ def test_the_first_runs_finals_are_over_with_the_test_images_read(study: Path) -
     assert len(closed) == 1
     (study / "record.jsonl").write_bytes(b"".join(line for line in lines if line not in closed))
     assert decided(history.read(study)) == before
+    opened = next(line for line in lines if b'"finals_opened"' in line)
+    (study / "record.jsonl").write_bytes(b"".join(line for line in [*lines, opened] if line not in closed))
+    assert decided(history.read(study)) == before, "opened again, with nothing to do"
     tests = [place for place, line in enumerate(lines) if b'"tested"' in line]
     (study / "record.jsonl").write_bytes(b"".join(lines[: tests[-1]]))
     assert decided(history.read(study)) is None, "not yet for all"
@@ -595,21 +628,6 @@ def test_finals_that_were_cut_are_not_told_as_if_they_were_over(study: Path) -> 
     assert "The winner of the finals" not in page
     assert "The finals are not over; so far trial" in page
     assert "The winner, layer by layer" not in page
-
-
-def test_finals_that_are_held_again_and_were_cut_have_no_winner_yet(study: Path) -> None:
-    found = history.read(study)
-    assert decided(found)
-    others = {**found.plan, "finals": {**found.plan["finals"], "epochs": 2}}
-    first = found.retrained[0]
-    recipe = first.recipe and first.recipe.model_copy(update={"epochs": 2})
-    again = first.model_copy(update={"recipe": recipe})  # with weights that were tested, as of finals still earlier
-    cut = found._replace(plan=others, retrained=(*found.retrained[1:], again), finals_are_open=True)
-    assert decided(cut) is None
-    told = verdict(cut)
-    assert told
-    assert told.winner.test_accuracy is not None
-    assert f"The finals are not over; so far {first.entrant} leads." in as_page(cut)
 
 
 def test_the_page_tells_how_the_winner_was_trained(study: Path) -> None:

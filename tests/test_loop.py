@@ -669,8 +669,11 @@ def test_a_study_begins_with_what_it_is_about_to_do(tmp_path: Path, capsys: pyte
         with suppress(KeyboardInterrupt):
             search(wanted, script, quiet=False)
         told.append(capsys.readouterr().out.splitlines()[0])
-    begins = f"{wanted.folder}: 4 trials, 1 worker (cpu)"
-    assert told == [begins, f"{begins}; 1 of them are done; 2 go on, as they were not over"]
+    begins = f"{wanted.folder}: 4 trials"
+    assert told == [
+        f"{begins}; 1 worker (cpu)",
+        f"{begins}, 1 of them done; 1 worker (cpu); 2 go on, as they were not over",
+    ]
 
 
 @pytest.mark.parametrize(("kind", "foretold"), [("successive", False), ("none", True)])

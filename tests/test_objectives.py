@@ -76,6 +76,7 @@ def test_every_cost_has_its_price_and_its_name() -> None:
     assert {"validation_accuracy", *ALL_COSTS} == set(WORDS) == set(HEADS)
     measured = Latency(0.000_086_4, 0, 1)
     assert price_tag("latency", network_cost(), measured) == "0.0864 ms"
+    assert price_tag("latency", network_cost(), Latency(1.2, 0, 2)) == "1,200 ms"
     assert price_tag("latency", network_cost(), None) == "not measured"
     assert price_tag("weight_bytes", network_cost()._replace(weight_bytes=4_000), None) == "4,000"
 

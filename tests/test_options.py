@@ -69,6 +69,15 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
             [f"blocks[0].block.block.conv.kernal: {UNKNOWN}", f"blocks[1].conv.kernal: {UNKNOWN}"],
         ),
         (
+            written(conv(), {"repeat": {"int": [0, 2]}, "block": {"kind": "nope", **conv()}}),
+            [("blocks[1].block.kind: 'nope' is no registered kind of block (known: plain, residual, separable);"
+              " import the module that registers it first (--import on the command line)")],
+        ),
+        (
+            written(conv(), head={"hidden": [{"repeat": {"int": [0, 2]}, "block": 0}]}),
+            ["head.hidden[0].block: input should be greater than or equal to 1, not 0"],
+        ),
+        (
             written(hole({"repeat": 2, "block": conv()}, conv())),
             [("blocks[0].choice[0]: a repeat stands by itself in a list, not as a value or an option; where none is"
               " wanted, let it repeat 0 times")],

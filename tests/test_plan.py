@@ -236,6 +236,15 @@ def test_a_fault_of_a_plan_file_is_told_with_the_file(content: str, said: str, t
     assert str(caught.value) == f"{tmp_path / 'plan.yaml'}: {said}"
 
 
+def test_a_files_name_is_told_once_however_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s").write_text('{"space": 3}')
+    for name, said in (("./no.yaml", "no.yaml: cannot be read"), ("s", "s: space: ")):
+        with pytest.raises(InvalidSpecError) as caught:
+            read_plan(name)
+        assert str(caught.value).startswith(said)
+
+
 def test_a_candidate_keeps_what_was_asked_and_what_was_built() -> None:
     plan = plan_of(recipe={"epochs": {"int": [2, 4]}, "learning_rate": 0.01})
     candidate = plan.draw(lambda _: 1)

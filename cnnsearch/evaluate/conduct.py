@@ -14,7 +14,7 @@ from cnnsearch.datasets import data_root
 from cnnsearch.errors import RunError
 from cnnsearch.evaluate.entrants import Field, field, simple_names
 from cnnsearch.evaluate.publish import renew
-from cnnsearch.evaluate.training import Trainings, bar_of_trainings
+from cnnsearch.evaluate.training import Trainings, bar_of_trainings, make_ready
 from cnnsearch.events import FinalsClosed, FinalsOpened
 from cnnsearch.files import write_whole
 from cnnsearch.history import PLAN, Run
@@ -43,7 +43,6 @@ def evaluate(folder: Path, *, finals: dict[str, Any] | None = None, quiet: bool 
     with own(folder) as record:
         if not history.read(folder).ranked:
             raise RunError(f"{folder}: no trial is complete, so nobody can enter the finals; search longer")
-        write_whole(folder / PLAN, json.dumps({**stored, "finals": plan.stored()["finals"]}, indent=2) + "\n")
         hold(plan, folder, record, quiet=quiet)
     run = history.read(folder)
     if told := lacking(run):
@@ -66,19 +65,27 @@ def _dataset_of(stored: dict[str, Any], folder: Path) -> str:
 def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> None:
     """Hold the finals of a run that the caller owns; nothing is done where they are over, or nobody can enter.
 
-    The winner is published in any case: the search has written the summary anew.
+    The winner is published in any case: the search has written the summary anew. What cannot be held is refused before
+    anything is changed.
     """
-    run = history.read(folder)
+    finals = plan.stored()["finals"]
+    read = history.read(folder)
+    run = read._replace(plan={**read.plan, "finals": finals})
     entering = field(plan, run)
     if not entering.candidates:
         return
     with bar_of_trainings("finals", quiet=quiet) as bar:
         trainings = Trainings(entering, run, plan.seed, record, bar)
-        if run.finals_are_open or not (trainings.are_over and _is_judged(plan, run)):
+        are_over = not run.finals_are_open and trainings.are_over and _are_complete(plan, run)
+        if not are_over:
+            make_ready(plan)
+        if read.plan.get("finals") != finals:
+            write_whole(folder / PLAN, json.dumps(run.plan, indent=2) + "\n")
+        if not are_over:
             for told in _replaced(entering, run):
                 bar.say(told)
             record.append(_opened(plan))
-            renew(history.read(folder))  # until these are over, nobody is called the winner
+            renew(history.read(folder))
             trainings.run_in_workers(plan)
             _judge(plan, folder, record, bar)
             record.append(FinalsClosed())
@@ -96,11 +103,12 @@ def _replaced(entering: Field, run: Run) -> Iterator[str]:
     before = {each.recipe.epochs for each in held if each.recipe and each.recipe.epochs != now[each.entrant]}
     if before:
         epochs = " and ".join(str(number) for number in sorted(before))
-        yield f"finals of {epochs} epochs were held before; these, of other epochs, take their place"
+        noun = "epoch" if before == {1} else "epochs"
+        yield f"finals of {epochs} {noun} were held before; these, of other epochs, take their place"
 
 
-def _is_judged(plan: Plan, run: Run) -> bool:
-    """Say whether the test images were read for all that they are to be read for."""
+def _are_complete(plan: Plan, run: Run) -> bool:
+    """Say whether the simple baselines are fitted, and the test images read for all that they are to be read for."""
     found, known = verdict(run), {training.entrant for training in run.retrained}
     return found is None or (known >= set(simple_names(plan)) and is_judged(found, run))
 

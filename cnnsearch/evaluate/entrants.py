@@ -56,14 +56,14 @@ class Field(NamedTuple):
 
     finals: Finals
     candidates: tuple[Entrant, ...]
-    """The best of the search, best first."""
+    """The best of the search, and who was trained in finals before; best first."""
     baselines: tuple[Entrant, ...]
     aim: Aim = Aim()
     validation_images: int | None = None
 
     @property
     def most_trainings(self) -> int:
-        """How many trainings there will be."""
+        """How many trainings there will be, but for more seeds that finals before had, or a floor asks for."""
         more = min(self.finals.finalists, len(self.candidates)) * (self.finals.seeds - 1)
         return len(self.candidates) + len(self.baselines) + more
 

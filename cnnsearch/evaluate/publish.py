@@ -30,11 +30,13 @@ def figures(run: Run) -> Plain:
 def renew(run: Run) -> None:
     """Let `winner/` and the summary tell of whom the record calls the winner now, or of nobody.
 
-    The weights of a former winner stay in `finals/`.
+    While finals go on the summary names nobody, and `winner/` keeps what former ones came to.
     """
     remove_drafts(run.folder / WINNER)
     found = decided(run)
-    if found and (run.folder / _shipped(found.winner)).is_file():
+    if run.finals_are_open:
+        pass
+    elif found and (run.folder / _shipped(found.winner)).is_file():
         _publish(run.folder, found.winner)
     elif not (found and _is_there(run.folder, found.winner)):  # a person may have removed `finals/` to save room
         for name in (WINNER_NETWORK, WINNER_WEIGHTS):  # a network without weights would be missed by `load`

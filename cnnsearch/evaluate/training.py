@@ -33,6 +33,12 @@ FOLDERS: dict[Role, str] = {"entrant": "finals", "variant": "variants"}
 PATIENCE = 0.5  # seconds between looks at what is to be done
 
 
+def make_ready(plan: Plan) -> None:
+    """See to what trainings need; raise InvalidSpecError for a device that is not here, DataError for such data."""
+    _ = plan.devices
+    prepare(plan.facts.key, plan.data_folder)
+
+
 def bar_of_trainings(task: str, *, quiet: bool = False) -> Bar:
     """Make a bar for trainings, with the time that passed."""
     return Bar(task, TimeElapsedColumn(), quiet=quiet)
@@ -44,7 +50,10 @@ class _Live:
 
     training: Training
     deaths: int = 0
-    since: float = field(default_factory=time.monotonic)
+    since: float = 0.0
+    """Monotonic seconds when it began, as if its attempts had followed each other at once."""
+    spent: float = 0.0
+    """Seconds in attempts that came to no end."""
     accuracies: list[float] = field(default_factory=list[float])
 
 
@@ -67,13 +76,11 @@ class Trainings:
         return not to_train(self._field, self.done)
 
     def run_in_workers(self, plan: Plan) -> None:
-        """Train until nothing is left, by workers as the plan says; none is started where nothing is."""
+        """Train until nothing is left, by workers of a plan made ready; none is started where nothing is."""
         if self.are_over:
             return
-        devices, root = plan.devices, plan.data_folder
-        prepare(plan.facts.key, root)
-        setup = Setup(plan.facts.key, root, plan.imports)
-        with LocalExecutor(devices, setup, self._folder / "log") as executor:
+        setup = Setup(plan.facts.key, plan.data_folder, plan.imports)
+        with LocalExecutor(plan.devices, setup, self._folder / "log") as executor:
             self.run(executor)
 
     def run(self, executor: Executor) -> None:
@@ -103,7 +110,8 @@ class Trainings:
         while executor.free and (live := self._next()):
             number = next(self._numbers)
             self._live[number] = live
-            executor.submit(self._job(number, live.training))
+            live.since = time.monotonic() - live.spent
+            executor.submit(self._job(number, live))
             fed = True
         return fed
 
@@ -115,7 +123,8 @@ class Trainings:
         training = next(left, None)
         return _Live(training) if training else None
 
-    def _job(self, number: int, training: Training) -> Job:
+    def _job(self, number: int, live: _Live) -> Job:
+        training = live.training
         name, seed = training.key
         return Job(
             trial=number,
@@ -124,6 +133,7 @@ class Trainings:
             seed=seed_of(self._seed, name, f"final {seed}"),
             weights=str(self._folder / weights_name(training.key, self._role)),
             seconds=training.entrant.seconds,
+            spent=live.spent,
         )
 
     def _hear(self, event: Event) -> None:
@@ -139,7 +149,7 @@ class Trainings:
             if event.reason == "disk full":
                 raise DiskFullError(event.message)
             if event.shared:
-                self._waiting.append(live)
+                self._try_again(live)
             else:
                 self._finish(live, f"{event.reason}: {event.message}")
         elif isinstance(event, Died):
@@ -152,9 +162,13 @@ class Trainings:
         live = self._live.pop(event.trial)
         live.deaths += 1
         if live.deaths < MOST_DEATHS:
-            self._waiting.append(live)
+            self._try_again(live)
         else:
             self._finish(live, died(live.deaths, event.message))
+
+    def _try_again(self, live: _Live) -> None:
+        live.spent = time.monotonic() - live.since
+        self._waiting.append(live)
 
     def _finish(self, live: _Live, reason: str = "") -> None:
         entrant, seed = live.training

@@ -7,7 +7,7 @@ from cnnsearch.ablation import Ablation, ablation
 from cnnsearch.errors import RunError
 from cnnsearch.evaluate.conduct import plan_of_run
 from cnnsearch.evaluate.entrants import Entrant, Field, seconds_for
-from cnnsearch.evaluate.training import Trainings, bar_of_trainings
+from cnnsearch.evaluate.training import Trainings, bar_of_trainings, make_ready
 from cnnsearch.explain.variants import variants
 from cnnsearch.history import Run
 from cnnsearch.parts import Finals
@@ -23,6 +23,7 @@ def explain(folder: Path, seeds: int = 1, *, quiet: bool = False) -> Ablation | 
     no difference means anything.
     """
     plan = plan_of_run(folder)
+    make_ready(plan)
     with own(folder) as record, bar_of_trainings("variants", quiet=quiet) as bar:
         run = history.read(folder)
         winner = _winner(run)

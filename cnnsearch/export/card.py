@@ -153,7 +153,7 @@ def _training(source: Source, run: Run) -> Iterator[str]:
         finalists = sum(len(row.trainings) == seeds for row in again)
         more = f", and {finalists} of them with {seeds} in all" if seeds > 1 else ""
         yield (
-            f"Then the best {len(again)} were trained again with a fresh seed{more}; the winner "
+            f"Then {len(again)} of the best were trained again with a fresh seed{more}; the winner "
             f"{_law(run, source.verdict)}. Its scores there: {', '.join(map(percent, winner.scores))}; these are the "
             "weights of the best. Recipe:"
         )

@@ -36,7 +36,7 @@ def find(folder: Path) -> Source:
     """Find the network to export; raise RunError where there is none, or its two files do not belong together."""
     run = read(folder) if (folder / PLAN).is_file() else None
     result = decided(run) if run else None
-    # Later trials may have put all finalists of former finals out of the best few: then there is no winner now.
+    # Where finals were begun anew and are not over, `winner/` holds that of former ones, of which nothing is told now.
     role, files = _place(folder, _PLACES[1:] if run and not result else _PLACES)
     classifier = weights.load(files)
     if _network(files / NETWORK).fingerprint != classifier.network.fingerprint:

@@ -19,6 +19,8 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
     winner = found.winner
     if not found.is_final:
         yield f"The finals are not over; so far {winner.entrant} leads. The same command goes on with them."
+        if run.finals_are_open and (run.folder / WINNER_WEIGHTS).is_file():
+            yield f"Until then {WINNER_WEIGHTS} are those of the winner of the finals before."
         return
     seeds = "once" if len(winner.scores) == 1 else f"with {len(winner.scores)} fresh seeds"
     yield f"The winner is {winner.entrant} with {_costs(winner, run.aim)}: {WINNER_NETWORK}, {WINNER_WEIGHTS}."
@@ -83,7 +85,7 @@ def section(run: Run) -> str:
     return f"""<section class="card"><h2>The finals</h2>
 <p class="lead">{escape(told)}</p>
 <p class="caption">The best of the search and the baselines, trained again on fresh seeds; the winner is the finalist
-{_law(run)}. Only then were the test images read, for finalists and baselines. The test
+{_law(run)}. Only then are the test images read, for finalists and baselines. The test
 column is of the weights of the best seed on validation; p is of the exact paired test (McNemar) of the winner's against
 these, corrected for their number (Holm).</p>
 {shown}</section>"""

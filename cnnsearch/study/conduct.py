@@ -124,7 +124,7 @@ def _search(plan: Plan, run: Run, record: Record, screen: Screen, notice: str) -
 def _finals(plan: Plan, record: Record, *, quiet: bool) -> None:
     """Let the best of the search be trained again and judged, if the plan says so, and write the page anew.
 
-    Where it does not, the winner of earlier finals stays, if the trials since leave it among the best.
+    Where it does not, the winner of earlier finals stays.
     """
     run = history.read(plan.folder)
     if plan.finals is None:

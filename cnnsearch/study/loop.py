@@ -252,7 +252,7 @@ class Search:
             self.record.append(Interrupted(trial=failed.trial, reason=_reason(failed), worker_died=False))
             if failed.reason == "disk full":
                 raise DiskFullError(failed.message)
-            self.waiting.insert(0, live)
+            self.waiting.insert(0, live._replace(spent=time.monotonic() - live.since))
             return
         if failed.reason == OUT_OF_MEMORY:
             self.ledger.too_much[failed.trial] = need_of(live.candidate)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from cnnsearch.history import Run
 from cnnsearch.messages import Epoch
-from cnnsearch.objectives import HEADS, price_tag
+from cnnsearch.objectives import HEADS, Name, price_tag
 from cnnsearch.plan import Candidate, Plan
 from cnnsearch.recipe import drawn
 from cnnsearch.study.ledger import Ledger
@@ -40,11 +40,13 @@ class Screen:
 
     def begins(self, folder: Path, devices: Sequence[str], ledger: Ledger) -> None:
         """Say what is about to be done, and what an earlier call did."""
-        workers = counted(len(devices), "worker", "workers")
-        done = f"; {ledger.counted} of them are done" if ledger.counted else ""
+        self._bar.counted(ledger.counted, state=_result(ledger, seeks_small=self._seeks_small), total=self._budget)
+        trials = counted(self._budget, "trial", "trials")
+        done = f", {ledger.counted} of them done" if ledger.counted else ""
         cut = len(ledger.unfinished)
         going_on = f"; {counted(cut, 'goes on, as it was', 'go on, as they were')} not over" if cut else ""
-        self.say(f"{folder}: {self._budget} trials, {workers} ({', '.join(sorted({*devices}))}){done}{going_on}")
+        workers = f"{counted(len(devices), 'worker', 'workers')} ({', '.join(sorted({*devices}))})"
+        self.say(f"{folder}: {trials}{done}; {workers}{going_on}")
 
     def started(self, trial: int, candidate: Candidate) -> None:
         """Show what is begun, also before its first epoch is over; only on a terminal."""
@@ -80,9 +82,7 @@ class Screen:
             self.say(line if self._bar.is_seen else f"{line}; {self._state(ledger)}")
 
     def _state(self, ledger: Ledger) -> str:
-        best = f"best {percent(ledger.best.score)}" if ledger.best else "no result yet"
-        if ledger.best and self._seeks_small:
-            best += f" with {ledger.best.parameters:,} parameters"
+        best = _result(ledger, seeks_small=self._seeks_small)
         counts = f"{ledger.states['stopped']} stopped, {ledger.states['turned_away']} turned away"
         return f"{best}, {counts}{self._time_left(ledger)}"
 
@@ -101,6 +101,13 @@ class Screen:
         return f", about {roughly(left)} left" if left > 0 else ""
 
 
+def _result(ledger: Ledger, *, seeks_small: bool) -> str:
+    if not ledger.best:
+        return "no result yet"
+    cost = f" with {ledger.best.parameters:,} parameters" if seeks_small else ""
+    return f"best {percent(ledger.best.score)}{cost}"
+
+
 def _named(candidate: Candidate) -> str:
     recipe = drawn(candidate.built)
     network = f"{candidate.network.cost.parameters:,} parameters: {candidate.network}"
@@ -109,15 +116,14 @@ def _named(candidate: Candidate) -> str:
 
 def table_of(run: Run, rows: int = 5) -> Table:
     """Make the table of the best networks; what was drawn for the recipe has a column where anything was."""
-    best, besides = run.ranked[:rows], run.aim.besides
+    best = run.ranked[:rows]
     table = Table(title=f"The best networks of {run.folder.name}: {run.aim}")
     recipes = [drawn(trial.built) for trial in best]
     words = ("network", "recipe") if any(recipes) else ("network",)
-    heads = (HEADS[name] for name in besides)
-    for name in ("trial", "validation accuracy", "parameters", "multiply-adds", *heads, *words):
+    costs: tuple[Name, ...] = ("parameters", "macs", *run.aim.besides)
+    for name in ("trial", "validation accuracy", *(HEADS[cost] for cost in costs), *words):
         table.add_column(name, justify="left" if name in words else "right")
     for trial, recipe in zip(best, recipes, strict=True):
-        numbers = (f"{trial.number}", percent(trial.accuracy), f"{trial.parameters:,}", f"{trial.macs:,}")
-        prices = (price_tag(name, trial, trial.latency) for name in besides)
-        table.add_row(*numbers, *prices, *(trial.short, recipe)[: len(words)])
+        prices = (price_tag(cost, trial, trial.latency) for cost in costs)
+        table.add_row(f"{trial.number}", percent(trial.accuracy), *prices, *(trial.short, recipe)[: len(words)])
     return table
