@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -28,6 +28,9 @@ from cnnsearch.ranking import Standing, front
 from cnnsearch.record import EPOCHS, RECORD, sound_bytes
 from cnnsearch.sameness import fingerprint_of
 from cnnsearch.story import Trial, trials
+
+if TYPE_CHECKING:
+    from cnnsearch.recipe import Recipe
 
 T = TypeVar("T")
 PLAN = "plan.json"
@@ -236,10 +239,11 @@ def _are_open(events: Iterable[Event]) -> bool:
 
 
 def _last_of_each(events: Iterable[Event], role: str) -> tuple[Retrained, ...]:
-    """Give the last training of each entrant and seed, in the order in which they were over."""
-    last: dict[tuple[str, int], Retrained] = {}
+    """Give the last training of each entrant, seed and recipe, in the order in which they were over."""
+    last: dict[tuple[str, int, Recipe | None], Retrained] = {}
     for event in events:
         if isinstance(event, Retrained) and event.role == role:
-            last.pop((event.entrant, event.seed), None)  # else a later one would take its early place
-            last[event.entrant, event.seed] = event
+            key = event.entrant, event.seed, event.recipe
+            last.pop(key, None)  # else a later one would take its early place
+            last[key] = event
     return tuple(last.values())

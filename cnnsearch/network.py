@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self, cast
 
@@ -86,8 +87,10 @@ def read_block(data: object) -> object:
     kind = cast("dict[object, object]", data).get("kind", "plain")
     if not isinstance(kind, str) or kind not in KINDS:
         known = ", ".join(sorted(KINDS))
+        near = get_close_matches(kind, KINDS, n=1) if isinstance(kind, str) else []
+        meant = f"perhaps you meant {near[0]!r}, or " if near else ""
         law = f"{brief(kind)} is no registered kind of block (known: {known})"
-        text = f"{law}; import the module that registers it first (--import on the command line)"
+        text = f"{law}; {meant}import the module that registers it first (--import on the command line)"
         raise passed_on(InvalidSpecError((Fault("kind", text),)))  # noticed by one value, so options are checked too
     try:
         return KINDS[kind].__pydantic_validator__.validate_python(data)

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from cnnsearch.errors import Fault, InvalidSpecError
 from cnnsearch.ranking import Standing, rank
 from cnnsearch.units import percent
-from cnnsearch.word import Word
+from cnnsearch.word import Word, misfit
 
 ACCURACY = "validation_accuracy"
 Name = Literal["validation_accuracy", "parameters", "macs", "weight_bytes", "activation_bytes", "latency"]
@@ -21,11 +21,18 @@ class Objective(Word):
     """Only for validation_accuracy, as a fraction: that is enough, and the cheapest network that reaches it wins."""
 
 
+_LIMITED = ("parameters", "macs", "weight_bytes", "activation_bytes")
+
+
 def _filled_in(data: object) -> object:
     """Seek accuracy in any case; an objective of which nothing is asked may be null."""
     if not isinstance(data, dict):
         return data
     given: dict[str, object] = {ACCURACY: None, **cast("dict[str, object]", data)}
+    for name, objective in given.items():
+        if isinstance(objective, dict) and "at_most" in objective and name in _LIMITED:
+            law = f"what no network may exceed stands in `limits`, as max_{name}"
+            raise misfit(f"{name}.at_most", f"{law}; an objective is to be as small as possible")
     return {name: Objective() if objective is None else objective for name, objective in given.items()}
 
 

@@ -158,6 +158,9 @@ class _Reader:
         first, last, by = (Decimal(str(number)) for number in (low, high, step or 1))
         count = int(min((last - first) / by, 2 * MOST_NUMBER)) + 1
         _refuse_crowd(count, name)
+        if count == 1 and low < high:
+            law = f"is wider than the range, so that of {low} to {high} only {low} is left"
+            _refuse(f"{name}.step", f"{law}; take a smaller one, or write {low} alone")
         convert = int if kind == "int" else float
         values = (convert(first + by * index) for index in range(count))
         return Hole(name, tuple(Leaf(value, kind) for value in values), is_range=True, log=log)

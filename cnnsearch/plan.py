@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, cast
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from cnnsearch.completed import completed
 from cnnsearch.datasets import FACTS, Facts, data_root
 from cnnsearch.devices import slots
-from cnnsearch.errors import Fault, InvalidSpecError, brief, faults_of
+from cnnsearch.errors import MOST_SHOWN, Fault, InvalidSpecError, brief, faults_of
 from cnnsearch.fill import Suggest, fill
 from cnnsearch.holes import Hole, Node, Real, holes_of
 from cnnsearch.network import Network
@@ -58,7 +59,10 @@ def _as_name(name: object) -> object:
 def _known_or_there(dataset: str) -> str:
     if dataset not in FACTS and not is_there(dataset):
         names = " nor ".join(map(repr, FACTS))
-        raise misfit("", f"{brief(dataset)} is neither {names}, and no folder or .npz file of that name is there")
+        near = get_close_matches(dataset[:MOST_SHOWN], FACTS, n=1)
+        meant = f"; perhaps you meant {near[0]!r}" if near else ""
+        law = f"{brief(dataset)} is neither {names}, and no folder or .npz file of that name is there"
+        raise misfit("", f"{law}{meant}")
     return dataset
 
 

@@ -43,8 +43,8 @@ class Space:
     """
 
     def __init__(self, data: Plain, most: Mapping[str, int] | None = None) -> None:
-        if not isinstance(data, dict) or "blocks" not in data:
-            Network.model_validate(data)  # says what is missing
+        if not isinstance(data, dict):
+            Network.model_validate(data)  # says what it must be
         self.tree: Node = read(data)
         check(self.tree, Network.model_validate)
         assert isinstance(self.tree, Map)

@@ -172,22 +172,32 @@ def _rows(run: Run, finals: Finals) -> list[Row]:
     """Give those who take part now: earlier finals, with other epochs or baselines, had others."""
     tested = {tested.sha256: tested for tested in run.tested}
     candidates = {trial.name: trial for trial in run.entering(finals)}
+    recipes = {name: finals.recipe(trial.recipe) for name, trial in candidates.items()}
+    lengths = {recipe.epochs for recipe in recipes.values()}
     baselines = {BASELINES[name] for name in finals.baselines}
+    complete: dict[str, list[Retrained]] = {}
+    for training in run.retrained:
+        if training.state == "complete":
+            complete.setdefault(training.entrant, []).append(training)
     rows: list[Row] = []
-    for entrant in dict.fromkeys(training.entrant for training in run.retrained):
-        trial = candidates.get(entrant)
-        own = _complete_of(run, entrant, trial and finals.recipe(trial.recipe))
-        if own and (trial or entrant in baselines):
+    for entrant, all_of_it in complete.items():
+        is_baseline = entrant in baselines
+        own = _as_long(all_of_it, lengths) if is_baseline else _by(recipes.get(entrant), all_of_it)
+        if own and (is_baseline or entrant in candidates):
             of_each = tuple(tested.get(training.sha256) for training in own)
-            rows.append(Row(entrant, trial, own, of_each, images=run.validation_images))
+            rows.append(Row(entrant, candidates.get(entrant), own, of_each, images=run.validation_images))
     return rows
 
 
-def _complete_of(run: Run, entrant: str, recipe: Recipe | None) -> tuple[Retrained, ...]:
-    """Give an entrant's trainings by a recipe, by seed; where none is given, by the last that it was trained by."""
-    own = [each for each in run.retrained if each.entrant == entrant and each.state == "complete"]
-    wanted = recipe or (own[-1].recipe if own else None)
-    return tuple(sorted((each for each in own if each.recipe == wanted), key=lambda each: each.seed))
+def _as_long(trainings: Iterable[Retrained], lengths: set[int]) -> tuple[Retrained, ...]:
+    """Give a baseline's trainings by the last recipe that takes as many epochs as the candidates' do, if by any."""
+    fitting = [each for each in trainings if each.recipe is None or each.recipe.epochs in lengths]
+    return _by(fitting[-1].recipe, fitting) if fitting else ()
+
+
+def _by(recipe: Recipe | None, trainings: Iterable[Retrained]) -> tuple[Retrained, ...]:
+    """Give the trainings by a recipe, by seed."""
+    return tuple(sorted((each for each in trainings if each.recipe == recipe), key=lambda each: each.seed))
 
 
 def _place(row: Row, aim: Aim, finals: Finals) -> tuple[float, ...]:

@@ -100,10 +100,12 @@ def test_all_are_trained_once_and_the_best_as_often_as_asked(
     )
     done: dict[Key, Retrained] = {}
     live: list[Training] = []
-    while True:
-        live += [each for each in to_train(taking_part, done) if each not in live][: slots - len(live)]
-        if not live:
-            break
+
+    def filled() -> list[Training]:
+        waiting = [each for each in to_train(taking_part, done) if each not in live]
+        return live + waiting[: slots - len(live)]
+
+    while live := filled():
         over = live.pop(dice.randrange(len(live)))
         assert over.key not in done
         done[over.key] = result(over, dice.random())
@@ -475,7 +477,7 @@ def test_a_damaged_summary_keeps_no_winner_from_being_told(study: Path, damaged:
     before = json.loads((study / "summary.json").read_text())["winner"]
     (study / "summary.json").write_text(damaged)
     evaluate(study, quiet=True)
-    assert json.loads((study / "summary.json").read_text()) == {"winner": before}
+    assert json.loads((study / "summary.json").read_text()) == {"finals": "over", "winner": before}
 
 
 def test_an_edited_plan_is_told_before_anything_is_made_of_it(study: Path) -> None:
@@ -518,7 +520,8 @@ def test_finals_that_go_on_with_others_name_no_winner_until_they_end(
         evaluate(study, finals=other, quiet=True)
     begun = history.read(study)
     assert decided(begun) is None
-    assert json.loads((study / "summary.json").read_text())["winner"] is None
+    summary = json.loads((study / "summary.json").read_text())
+    assert (summary["finals"], summary["winner"]) == ("not over", None)
     assert (study / "winner/weights.safetensors").read_bytes() == weights, "a tested network is not thrown away"
     cutter = begun._replace(plan={**begun.plan, "finals": {**begun.plan["finals"], "epochs": 1}})
     page = as_page(cutter)
@@ -543,6 +546,58 @@ def test_whoever_was_trained_in_finals_before_stays_in_them(study: Path) -> None
         3,
         *(t.number for t in found.entering(found.finals)),
     }
+
+
+def test_finals_of_former_epochs_are_not_forgotten(study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = decided(history.read(study))
+    capsys.readouterr()
+    longer = evaluate(study, finals={"epochs": 2})
+    held, replaced = capsys.readouterr().out.splitlines()[:2]
+    assert held == f"{study}: finals of 2 candidates, 2 epochs each, the best 2 with 2 seeds"
+    assert (
+        replaced == "finals of other epochs were held before; these take their place, and their weights stay in finals/"
+    )
+    trained = len(events(study))
+    assert decided(longer) != before
+    again = evaluate(study, finals={"epochs": 1}, quiet=True)
+    now = decided(again)
+    assert before
+    assert now
+    assert now.rows == before.rows
+    assert len(events(study)) == trained, "nothing is left to train"
+
+
+def test_a_baseline_of_former_epochs_takes_no_part(study: Path) -> None:
+    found = history.read(study)
+    whole = verdict(found)
+    assert whole
+    assert BASELINES["handmade"] in {row.entrant for row in whole.rows}
+    finals = {**found.plan["finals"], "epochs": 2}
+    recipe = found.retrained[0].recipe
+    assert recipe
+    longer = [
+        each.model_copy(update={"recipe": recipe.model_copy(update={"epochs": 2})})
+        for each in found.retrained
+        if each.entrant.startswith("trial")
+    ]
+    others = [each for each in found.retrained if not each.entrant.startswith("trial")]
+    begun = verdict(found._replace(plan={**found.plan, "finals": finals}, retrained=(*others, *longer)))
+    assert begun
+    assert {row.entrant for row in begun.rows if not row.trial} == {BASELINES["majority"], BASELINES["logistic"]}
+
+
+def test_a_candidate_that_reads_more_with_fewer_seeds_is_named(study: Path) -> None:
+    found = history.read(study)
+    first = found.retrained[0]
+    better = first.model_copy(update={"accuracies": (0.99,)})
+    others = [each for each in found.retrained if each.entrant != first.entrant]
+    run_of_better = found._replace(retrained=(better, *others))
+    row = verdict(run_of_better)
+    assert row
+    law = (
+        f"With 1 seed {first.entrant} reads 99.00 %, more than the winner's mean; --finals.finalists 3 trains one more"
+    )
+    assert f"{law} as often." in list(finals.sentences(run_of_better, row._replace(is_final=True)))
 
 
 def test_of_two_that_are_one_candidate_the_trained_one_stays(study: Path) -> None:

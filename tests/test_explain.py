@@ -13,7 +13,7 @@ from made_runs import draw, write_run
 from made_runs import network as drawn
 from study_rig import TINY, run, write_plan
 
-from cnnsearch import history, record
+from cnnsearch import events, history, record
 from cnnsearch.ablation import Ablation, Difference, Failure, ablation
 from cnnsearch.events import Retrained
 from cnnsearch.explain.variants import variants
@@ -120,7 +120,8 @@ def ablated(tmp_path: Path) -> Path:
     with record.own(folder) as to:
         for seed, accuracy in enumerate((0.98, 0.99)):
             to.append(Retrained(entrant="trial 0", seed=seed, state="complete", recipe=RECIPE, parameters=1, macs=1,
-                                accuracies=(accuracy,)))  # fmt: skip
+                                accuracies=(accuracy,), sha256=f"{seed}"))  # fmt: skip
+            to.append(events.Tested(entrant="trial 0", seed=seed, sha256=f"{seed}", images=100, wrong=()))
         varied(to, "trial 0 blocks[1] halved", 0.975)
         varied(to, "trial 0 without blocks[10]", 0.985)
         varied(to, "trial 0 without blocks[1]", None, "diverged: the loss is <nan>")

@@ -15,6 +15,7 @@ from test_proposer import told
 
 from cnnsearch import cost, history
 from cnnsearch.dashboard.copy import copied
+from cnnsearch.errors import InvalidSpecError
 from cnnsearch.events import FinalState
 from cnnsearch.history import Run
 from cnnsearch.messages import Done, Event, Job
@@ -256,6 +257,25 @@ def test_a_latency_is_measured_before_training_and_once_for_each_network_that_is
     assert f"<dt>latency of one image</dt><dd>{tag}</dd>" in page
     assert f'<td class="n">{tag}</td>' in page
     assert [next(iter(column.cells)) for column in columns if column.header == "latency"] == [tag]
+
+
+def test_one_network_is_measured_once_whatever_it_is_trained_by(tmp_path: Path) -> None:
+    space = {"blocks": [{"conv": {"out_channels": {"choice": [1, 2]}, "kernel_size": 1}}]}
+    rate = {"learning_rate": {"choice": [0.01, 0.02, 0.03]}}
+    fields = {"objectives": {"latency": {}}, "space": space, "recipe": {**SMALL["recipe"], **rate}}
+    first, executor = search(plan(tmp_path, {**SMALL, **fields}, budget={"trials": 3}, name="x"))
+    again, more = search(plan(tmp_path, {**SMALL, **fields}, budget={"trials": 6}, name="x"))
+    assert len({trial.fingerprint for trial in again.trials}) > 2
+    assert len(executor.measured) + len(more.measured) == len({trial.network for trial in again.trials})
+    assert len({(trial.network, trial.latency) for trial in again.trials if trial.latency}) == 2
+    assert first.trials == again.trials[: len(first.trials)]
+
+
+def test_an_objective_of_at_most_is_told_where_limits_stand(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        plan(tmp_path, SMALL, objectives={"macs": {"at_most": 9}})
+    law = "what no network may exceed stands in `limits`, as max_macs; an objective is to be as small as possible"
+    assert str(caught.value) == f"objectives.macs.at_most: {law}"
 
 
 def test_without_that_objective_no_latency_is_measured(several: tuple[Plan, Run]) -> None:

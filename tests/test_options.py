@@ -78,6 +78,15 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
             ["head.hidden[0].block: input should be greater than or equal to 1, not 0"],
         ),
         (
+            written(conv(out_channels={"int": [8, 16], "step": 20})),
+            [("blocks[0].conv.out_channels.step: is wider than the range, so that of 8 to 16 only 8 is left; take a"
+              " smaller one, or write 8 alone")],
+        ),
+        (
+            {"input": IMAGE, "classes": 2, "blocs": [], "head": {"dropout": {"float": [0, 0.5]}}},
+            ["blocs: unknown key; perhaps you meant 'blocks'"],
+        ),
+        (
             written(hole({"repeat": 2, "block": conv()}, conv())),
             [("blocks[0].choice[0]: a repeat stands by itself in a list, not as a value or an option; where none is"
               " wanted, let it repeat 0 times")],

@@ -93,7 +93,8 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
     [
         (
             {"dataset": "mnits"},
-            "dataset: 'mnits' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there",
+            ("dataset: 'mnits' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there; "
+            "perhaps you meant 'mnist'"),
         ),
         ({"recipy": {}}, "recipy: unknown key; perhaps you meant 'recipe'"),
         ({"sampler": "tpe"}, "sampler: must be a mapping such as {kind: ...}, not 'tpe'"),
@@ -129,7 +130,8 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         (
             {"space": {"blocks": [{"kind": {"choice": ["plain", "plane"]}, "conv": CONV}]}},
             ("space.blocks[0].kind.choice[1]: 'plane' is no registered kind of block (known: plain, residual, "
-            "separable); import the module that registers it first (--import on the command line)"),
+            "separable); perhaps you meant 'plain', or import the module that registers it first (--import on the "
+            "command line)"),
         ),
         (
             {"space": {**SPACE, "input": START["input"], "classes": 10}},

@@ -45,6 +45,7 @@ def test_the_summary_says_what_its_page_promises(tmp_path: Path) -> None:
             "network": "best/network.json",
             "weights": "best/weights.safetensors",
         },
+        "finals": None,
         "winner": None,
         "objectives": {"validation_accuracy": {"at_least": None}},
         "front": [

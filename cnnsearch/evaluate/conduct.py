@@ -24,7 +24,7 @@ from cnnsearch.plan import Plan
 from cnnsearch.plan_file import imports_of
 from cnnsearch.record import Record, own
 from cnnsearch.terminal import Bar
-from cnnsearch.units import percent
+from cnnsearch.units import counted, percent
 from cnnsearch.verdict import is_judged, lacking, to_judge, verdict
 from cnnsearch.versions import versions
 
@@ -82,7 +82,7 @@ def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> No
         if read.plan.get("finals") != finals:
             write_whole(folder / PLAN, json.dumps(run.plan, indent=2) + "\n")
         if not are_over:
-            for told in _replaced(entering, run):
+            for told in _begins(entering, run):
                 bar.say(told)
             record.append(_opened(plan))
             renew(history.read(folder))
@@ -96,15 +96,17 @@ def _opened(plan: Plan) -> FinalsOpened:
     return FinalsOpened(host=socket.gethostname(), pid=os.getpid(), versions=versions(), classes=plan.facts.classes)
 
 
-def _replaced(entering: Field, run: Run) -> Iterator[str]:
-    """Say which finals these take the place of, if any."""
-    now = {entrant.name: entrant.recipe.epochs for entrant in entering.candidates}
-    held = [each for each in run.retrained if each.recipe and each.state == "complete" and each.entrant in now]
-    before = {each.recipe.epochs for each in held if each.recipe and each.recipe.epochs != now[each.entrant]}
-    if before:
-        epochs = " and ".join(str(number) for number in sorted(before))
-        noun = "epoch" if before == {1} else "epochs"
-        yield f"finals of {epochs} {noun} were held before; these, of other epochs, take their place"
+def _begins(entering: Field, run: Run) -> Iterator[str]:
+    """Say how the finals are held, and which they take the place of, if any."""
+    finals, recipes = entering.finals, {entrant.name: entrant.recipe for entrant in entering.candidates}
+    lengths = " or ".join(str(epochs) for epochs in sorted({recipe.epochs for recipe in recipes.values()}))
+    best = min(finals.finalists, len(recipes))
+    candidates = counted(len(recipes), "candidate", "candidates")
+    seeds = f", the best {best} with {counted(finals.seeds, 'seed', 'seeds')}" if finals.seeds > 1 else ""
+    yield f"{run.folder}: finals of {candidates}, {lengths} epochs each{seeds}"
+    held = [each for each in run.retrained if each.entrant in recipes and each.state == "complete" and each.recipe]
+    if held and not any(each.recipe == recipes[each.entrant] for each in held):
+        yield "finals of other epochs were held before; these take their place, and their weights stay in finals/"
 
 
 def _are_complete(plan: Plan, run: Run) -> bool:

@@ -1,11 +1,11 @@
 """How does the winner get to its files, and into the summary?
 
-`winner/` holds its network and the weights of its best seed on validation. In `summary.json` it is `winner`: entrant,
-trial, validation_accuracy (mean over seeds), validation_interval, validation_accuracy_per_seed, network, weights (paths
-within the run), parameters, macs, test_accuracy (of the shipped weights), test_interval, test_images,
-test_accuracy_per_seed, optimism_gap, test_opened, meets_floor (null where there is none), seconds (of the finals), and
-compared: for each other finalist and each baseline entrant, parameters, validation_accuracy, test_accuracy,
-only_winner_right, only_other_right and p_value.
+`winner/` holds its network and the weights of its best seed on validation. In `summary.json` stand `finals` (null,
+"not over" or "over") and, once they are over, `winner`: entrant, trial, validation_accuracy (mean over seeds),
+validation_interval, validation_accuracy_per_seed, network, weights (paths within the run), parameters, macs,
+test_accuracy (of the shipped weights), test_interval, test_images, test_accuracy_per_seed, optimism_gap, test_opened,
+meets_floor (null where there is none), seconds (of the finals), and compared: for each other finalist and each baseline
+entrant, parameters, validation_accuracy, test_accuracy, only_winner_right, only_other_right and p_value.
 Accuracies are fractions; intervals are [low, high] at 95 %; fields are added, never renamed.
 """
 
@@ -21,10 +21,13 @@ from cnnsearch.text import Plain
 from cnnsearch.verdict import Row, Verdict, decided
 
 
-def figures(run: Run) -> Plain:
-    """Give the winner's part of the summary; None until the finals are over."""
+def figures(run: Run) -> dict[str, Plain]:
+    """Give what the summary tells of the finals."""
     found = decided(run)
-    return found and {**_figures(found), "seconds": round(run.finals_seconds, 3)}
+    return {
+        "finals": "over" if found else "not over" if run.retrained else None,
+        "winner": found and {**_figures(found), "seconds": round(run.finals_seconds, 3)},
+    }
 
 
 def renew(run: Run) -> None:
@@ -42,7 +45,7 @@ def renew(run: Run) -> None:
         for name in (WINNER_NETWORK, WINNER_WEIGHTS):  # a network without weights would be missed by `load`
             (run.folder / name).unlink(missing_ok=True)
     path = run.folder / SUMMARY
-    write_whole(path, json.dumps({**_known(path), "winner": figures(run)}, indent=2) + "\n")
+    write_whole(path, json.dumps({**_known(path), **figures(run)}, indent=2) + "\n")
 
 
 def _shipped(winner: Row) -> str:

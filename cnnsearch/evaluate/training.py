@@ -97,8 +97,7 @@ class Trainings:
         """Remove what earlier calls that were killed left behind, but for where those go on that still take part."""
         remove_drafts(self._place)
         kept = {
-            checkpoint_of(self._folder / weights_name(each.key, self._role))
-            for each in to_train(self._field, self.done)
+            checkpoint_of(self._folder / weights_name(each, self._role)) for each in to_train(self._field, self.done)
         }
         for checkpoint in self._place.glob(f"*{CHECKPOINT}"):
             if checkpoint not in kept:
@@ -131,7 +130,7 @@ class Trainings:
             network=training.entrant.network,
             recipe=training.entrant.recipe,
             seed=seed_of(self._seed, name, f"final {seed}"),
-            weights=str(self._folder / weights_name(training.key, self._role)),
+            weights=str(self._folder / weights_name(training, self._role)),
             seconds=training.entrant.seconds,
             spent=live.spent,
         )
@@ -172,7 +171,7 @@ class Trainings:
 
     def _finish(self, live: _Live, reason: str = "") -> None:
         entrant, seed = live.training
-        kept = "" if reason else self._keep_or_drop(weights_name(live.training.key, self._role))
+        kept = "" if reason else self._keep_or_drop(weights_name(live.training, self._role))
         cost = entrant.network.cost
         over = Retrained(
             role=self._role,
@@ -190,7 +189,7 @@ class Trainings:
             sha256=_sha256(self._folder / kept) if kept else "",
         )
         self._record.append(over)
-        checkpoint_of(self._folder / weights_name(live.training.key, self._role)).unlink(missing_ok=True)
+        checkpoint_of(self._folder / weights_name(live.training, self._role)).unlink(missing_ok=True)
         self.done[live.training.key] = over
         self._count()
         told = reason or f"{percent(score_of(over))} of the validation images"
@@ -234,14 +233,13 @@ def _plain(network: Network) -> dict[str, Any]:
     return network.model_dump(mode="json", exclude_defaults=True)
 
 
-def weights_name(key: Key, role: Role) -> str:
-    """Name the file of a training's weights, within the run's folder.
+def weights_name(training: Training, role: Role) -> str:
+    """Name the file of a training's weights, within the run's folder; those of other epochs keep theirs.
 
-    >>> weights_name(("trial 12", 0), "entrant")
-    'finals/trial-12-seed-0.safetensors'
+    Such as finals/trial-12-14-epochs-seed-0.safetensors.
     """
-    name, seed = key
-    return f"{FOLDERS[role]}/{re.sub('[^a-z0-9]+', '-', name.lower())}-seed-{seed}.safetensors"
+    entrant = re.sub("[^a-z0-9]+", "-", training.entrant.name.lower())
+    return f"{FOLDERS[role]}/{entrant}-{training.entrant.recipe.epochs}-epochs-seed-{training.seed}.safetensors"
 
 
 def _is_whole(folder: Path, training: Retrained) -> bool:

@@ -6,9 +6,10 @@ from html import escape
 from cnnsearch.certainty import Interval
 from cnnsearch.history import Run
 from cnnsearch.objectives import HEADS, Aim, Name, price_tag
+from cnnsearch.parts import BASELINES
 from cnnsearch.places import WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report.table import named, table
-from cnnsearch.units import duration, percent, times
+from cnnsearch.units import counted, duration, percent, times
 from cnnsearch.verdict import Row, Verdict, other_schedule, verdict
 
 COLUMNS = ("entrant", "parameters", "validation, mean", "95 % interval", "seeds", "test", "test, each seed", "p")
@@ -34,17 +35,30 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
     for row in found.rows:
         if row.trial is None and row.mean > winner.mean:
             which = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
-            way_out = "a wider space, more trials or longer finals (--finals.epochs) may find better ones"
+            others = "" if row.entrant == BASELINES["random-search"] else "a wider space, "
+            way_out = f"{others}more trials or longer finals (--finals.epochs) may find better ones"
             yield f"The baseline {which} reads more validation images right; {way_out}."
         if row.trial is None and _is_cheaper(row, winner, run.aim):
             law = f"reads {percent(row.mean)}, more than is asked for, with {row.parameters:,} parameters"
             yield f"The baseline {row.entrant} {law}: fewer than the winner."
+    if run.aim.floor is None and not run.aim.costs:
+        yield from _ahead(found, run.finals.finalists)
     if found.meets_floor is False and run.aim.floor is not None:
         yield f"No finalist surely reads {percent(run.aim.floor)} or more right, so the most accurate of them won."
     way = "above" if found.optimism_gap >= 0 else "below"
     gap = f"{100 * abs(found.optimism_gap):.2f} points {way} the mean of its trainings in the finals"
     yield f"Optimism gap: its score in the search was {gap}{other_schedule(winner)}."
     yield f"The search took {duration(run.seconds)}, the finals {duration(run.finals_seconds)}, all calls together."
+
+
+def _ahead(found: Verdict, finalists: int) -> Iterator[str]:
+    """Name a candidate that has fewer seeds than the winner, and better ones."""
+    fewer = [row for row in found.rows if row.trial and len(row.scores) < found.seeds and row.mean > found.winner.mean]
+    if fewer:
+        row = max(fewer, key=lambda row: row.mean)
+        had = counted(len(row.scores), "seed", "seeds")
+        way_out = f"--finals.finalists {finalists + 1} trains one more as often"
+        yield f"With {had} {row.entrant} reads {percent(row.mean)}, more than the winner's mean; {way_out}."
 
 
 def _is_cheaper(row: Row, winner: Row, aim: Aim) -> bool:

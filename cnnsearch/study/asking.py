@@ -110,7 +110,7 @@ class Asking:
 
     def _note(self, number: int, candidate: Candidate) -> None:
         cost, latency = candidate.network.cost, self._latency(number, candidate)
-        self._ledger.price(number, cost, latency)
+        self._ledger.price(number, candidate.network, latency)
         self._record.append(
             Asked(
                 trial=number,
@@ -128,11 +128,11 @@ class Asking:
         )
 
     def _latency(self, number: int, candidate: Candidate) -> Latency | None:
-        """Measure a network that will be trained, where the plan asks for it."""
+        """Measure a network that will be trained, where the plan asks for it; one network once."""
         is_new = self._first(number, candidate) == number
         if "latency" not in self._plan.aim.costs or not is_new or self._plan.limits.exceeded(candidate.network.cost):
             return None
-        return self._measure(candidate.network)
+        return self._ledger.measured.get(candidate.network) or self._measure(candidate.network)
 
 
 def need_of(candidate: Candidate) -> Need:

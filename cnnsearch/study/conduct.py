@@ -197,12 +197,12 @@ def _proposer(plan: Plan, ledger: Ledger) -> "Proposer":
     return Proposer(plan, plan.folder, ledger.outcomes.values(), running, avoided)
 
 
-def _saver(plan: Plan, ledger: Ledger, notice: str, winner: Plain) -> Callable[[str], None]:
+def _saver(plan: Plan, ledger: Ledger, notice: str, finals: dict[str, Plain]) -> Callable[[str], None]:
     began = time.monotonic()
 
     def save(state: str) -> None:
         seconds = ledger.seconds_before + time.monotonic() - began
-        write_summary(plan.folder, summarize(plan, ledger, state, seconds, notice, winner))
+        write_summary(plan.folder, summarize(plan, ledger, state, seconds, notice, finals))
 
     return save
 

@@ -76,6 +76,8 @@ class Ledger:
         """Proposals since the last new candidate."""
         self._aim = plan.aim
         self.latencies = {trial.number: trial.latency for trial in run.trials}
+        self.measured = {trial.network: trial.latency for trial in run.trials if trial.latency}
+        """By network: measured again it would differ by chance, and by what else the machine does."""
         self.costs = {trial.number: self._aim.prices(trial, trial.latency) for trial in run.trials}
         """By trial what its network costs, of the costs that shall be small."""
         self.complete: dict[int, Standing] = {}
@@ -88,10 +90,12 @@ class Ledger:
             self.best = self._best(trial.number, trial.network, trial)
         self.seconds_before = run.seconds
 
-    def price(self, trial: int, cost: Priced, latency: Latency | None) -> None:
+    def price(self, trial: int, network: Network, latency: Latency | None) -> None:
         """Write down what a trial's network costs."""
         self.latencies[trial] = latency
-        self.costs[trial] = self._aim.prices(cost, latency)
+        self.costs[trial] = self._aim.prices(network.cost, latency)
+        if latency:
+            self.measured[network] = latency
 
     def seen_at(self, epoch: int) -> dict[int, Standing]:
         """Give how every trial stood after an epoch, to be compared there."""

@@ -5,8 +5,8 @@ data set was taken), seed, seconds (over all invocations), trials {complete, sto
 best {trial, validation_accuracy (from 0 to 1), parameters, macs, network, weights (paths within the run)} or null,
 objectives (as in the plan: validation_accuracy, with at_least or null, and the costs that shall be small), front (a
 list of {trial, validation_accuracy, costs} of the complete trials that no other beats in all objectives, the cheapest
-first; where accuracy is the only objective, the cost is parameters), versions, and winner: null until the finals are
-over, then what cnnsearch/evaluate/publish.py lists.
+first; where accuracy is the only objective, the cost is parameters), versions, finals (null, "not over" or "over") and
+winner: null until they are over, then what cnnsearch/evaluate/publish.py lists.
 """
 
 import json
@@ -21,8 +21,8 @@ from cnnsearch.text import Plain
 from cnnsearch.versions import versions
 
 
-def summarize(plan: Plan, ledger: Ledger, state: str, seconds: float, notice: str, winner: Plain) -> Plain:
-    """Put the summary together; `winner` is that of earlier finals."""
+def summarize(plan: Plan, ledger: Ledger, state: str, seconds: float, notice: str, finals: dict[str, Plain]) -> Plain:
+    """Put the summary together; `finals` is what it tells of earlier ones."""
     best = ledger.best
     return {
         "name": plan.run_name,
@@ -43,7 +43,7 @@ def summarize(plan: Plan, ledger: Ledger, state: str, seconds: float, notice: st
             "network": BEST_NETWORK,
             "weights": BEST_WEIGHTS,
         },
-        "winner": winner,
+        **finals,
         "objectives": plan.model_dump(mode="json")["objectives"],
         "front": [
             {"trial": trial, "validation_accuracy": accuracy, "costs": costs} for trial, accuracy, costs in ledger.front
