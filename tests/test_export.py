@@ -226,7 +226,7 @@ def verdict_on(run: Path) -> Verdict:
 def test_the_card_of_a_winner_tells_how_it_was_trained_again(run: Path, digits: DataSet, table: Table) -> None:
     text = card(find(run)._replace(role="winner", verdict=verdict_on(run)), digits, table)
     assert (
-        "Then the best 2 were trained again with a fresh seed, and 1 of them with 2 in all; the winner has the best "
+        "Then 2 of the best were trained again with a fresh seed, and 1 of them with 2 in all; the winner has the best "
         "mean on the validation images. Its scores there: 98.60 %, 98.80 %; these are the weights of the best. "
         'Recipe:\n\n    {"epochs":'
     ) in text

@@ -162,7 +162,7 @@ def test_repeats_may_stand_in_repeats_but_not_without_end() -> None:
     space = Space(written(*[twice] * 64), {"parameters": 10**6, "macs": 10**9})
     assert len(space.draw(lambda _: 0).network.blocks) == 64
     assert refusal(written({"repeat": 1, "block": twice})) == (
-        "blocks[0].block[0].block[0]: repeats may stand 2 deep, and this one is 3 deep;"
+        "blocks[0].block.block: repeats may stand 2 deep, and this one is 3 deep;"
         " multiply how often by hand, or write the blocks out"
     )
 
