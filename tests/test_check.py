@@ -179,7 +179,8 @@ def test_a_plan_is_refused_as_a_plan(capsys: pytest.CaptureFixture[str]) -> None
     said = refusal("plan.yaml", "dataset: mnits\nrecipy: {}\n", capsys)
     assert said == (
         "plan.yaml: no valid plan (read as a plan: none of input, blocks, head, classes stands at its top)\n"
-        "  dataset: 'mnits' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there\n"
+        "  dataset: 'mnits' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there; "
+        "perhaps you meant 'mnist'\n"
         "  recipy: unknown key; perhaps you meant 'recipe'\n"
     )
 

@@ -239,7 +239,7 @@ def test_a_bad_file_imports_nothing_heavy_and_leaves_nothing(tmp_path: Path) -> 
     (tmp_path / "plan.yaml").write_text("dataset: mnits\n")
     said = python(["-X", "importtime", "-m", "cnnsearch.study", "plan.yaml"], tmp_path)
     assert said.returncode == 2
-    law = "is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there"
+    law = "is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there; perhaps you meant 'mnist'"
     assert said.stderr.splitlines()[-1] == f"  dataset: 'mnits' {law}"
     assert heavy_imports(said.stderr) == []
     assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]

@@ -99,11 +99,12 @@ def _opened(plan: Plan) -> FinalsOpened:
 def _begins(entering: Field, run: Run) -> Iterator[str]:
     """Say how the finals are held, and which they take the place of, if any."""
     finals, recipes = entering.finals, {entrant.name: entrant.recipe for entrant in entering.candidates}
-    lengths = " or ".join(str(epochs) for epochs in sorted({recipe.epochs for recipe in recipes.values()}))
+    lengths = sorted({recipe.epochs for recipe in recipes.values()})
+    schedules = f"{' or '.join(map(str, lengths))} {'epoch' if lengths == [1] else 'epochs'} each"
     best = min(finals.finalists, len(recipes))
     candidates = counted(len(recipes), "candidate", "candidates")
     seeds = f", the best {best} with {counted(finals.seeds, 'seed', 'seeds')}" if finals.seeds > 1 else ""
-    yield f"{run.folder}: finals of {candidates}, {lengths} epochs each{seeds}"
+    yield f"{run.folder}: finals of {candidates}, {schedules}{seeds}"
     held = [each for each in run.retrained if each.entrant in recipes and each.state == "complete" and each.recipe]
     if held and not any(each.recipe == recipes[each.entrant] for each in held):
         yield "finals of other epochs were held before; these take their place, and their weights stay in finals/"
