@@ -36,7 +36,7 @@ def _fixed_faults(tree: Node, validate: Validate) -> Iterator[Fault]:
     picked = pick(tree, {})
     for fault in faults_of(partial(validate, picked.data)):
         within_hole = any(_within(fault.place, where) for where in picked.places.values())
-        if fault.scope == "field" and not within_hole and fault.place not in picked.open_lists:
+        if fault.scope == "field" and not within_hole and not picked.leaves_open(fault):
             yield fault._replace(place=picked.as_written(fault.place))
 
 
@@ -64,7 +64,7 @@ def _faults_of_option(tree: Node, site: Site, index: int, validate: Validate) ->
     found: list[Fault] = []
     for fault in faults_of(partial(validate, picked.data)):
         counts = fault.scope == "field" or (fault.scope == "word" and concrete and fault.place != where)
-        elsewhere = _in_inner_hole(fault.place, where, picked.places) or fault.place in picked.open_lists
+        elsewhere = _in_inner_hole(fault.place, where, picked.places) or picked.leaves_open(fault)
         if counts and _within(fault.place, where) and not elsewhere:
             found.append(fault._replace(place=picked.as_written(fault.place)))
     return found
@@ -102,6 +102,10 @@ class Picked(NamedTuple):
     """Where the lists lie in which something is repeated an open number of times."""
     written: dict[str, str]
     """Of what lies elsewhere in it than in the file the place there: options, and what stands at or behind a repeat."""
+
+    def leaves_open(self, fault: Fault) -> bool:
+        """Say whether it is the length of a list that is not known yet."""
+        return fault.place in self.open_lists and fault.message.startswith("must have")
 
     def as_written(self, where: str) -> str:
         """Give the place in the file of what lies here."""

@@ -78,6 +78,10 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
             ["head.hidden[0].block: input should be greater than or equal to 1, not 0"],
         ),
         (
+            {"input": IMAGE, "classes": 2, "block": [{"repeat": {"int": [0, 2]}, "block": conv()}]},
+            ["block: unknown key; perhaps you meant 'blocks'"],
+        ),
+        (
             written(conv(out_channels={"int": [8, 16], "step": 20})),
             [("blocks[0].conv.out_channels.step: is wider than the range, so that of 8 to 16 only 8 is left; take a"
               " smaller one, or write 8 alone")],
