@@ -35,8 +35,8 @@ class InvalidSpecError(CnnsearchError, ValueError):
 
     def __init__(self, faults: tuple[Fault, ...], file: str = "") -> None:
         self.faults = faults
-        where = f"{file}: " if file else ""
-        told = [f"{where if fault.place != str(Path(file)) else ''}{fault}" for fault in faults[:MOST_TOLD]]
+        where, here = (f"{file}: ", str(Path(file))) if file else ("", "")
+        told = [str(fault) if fault.place == here else f"{where}{fault}" for fault in faults[:MOST_TOLD]]
         more = [f"... and {len(faults) - MOST_TOLD:,} more"] if len(faults) > MOST_TOLD else []
         super().__init__("\n".join([*told, *more]))
 

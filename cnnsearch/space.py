@@ -47,8 +47,6 @@ class Space:
             Network.model_validate(data)  # says what it must be
         self.tree: Node = read(data)
         check(self.tree, Network.model_validate)
-        if "blocks" not in data:
-            Network.model_validate(data)  # says what is missing, where nothing else was found
         assert isinstance(self.tree, Map)
         self.ahead = LookAhead(self.tree)
         self.ahead.refuse_hopeless(self.tree)

@@ -36,16 +36,18 @@ def renew(run: Run) -> None:
     While finals go on the summary names nobody, and `winner/` keeps what former ones came to.
     """
     remove_drafts(run.folder / WINNER)
-    found = decided(run)
-    if run.finals_are_open:
-        pass
-    elif found and (run.folder / _shipped(found.winner)).is_file():
-        _publish(run.folder, found.winner)
-    elif not (found and _is_there(run.folder, found.winner)):  # a person may have removed `finals/` to save room
-        for name in (WINNER_NETWORK, WINNER_WEIGHTS):  # a network without weights would be missed by `load`
-            (run.folder / name).unlink(missing_ok=True)
+    if not run.finals_are_open:
+        _renew_files(run.folder, decided(run))
     path = run.folder / SUMMARY
     write_whole(path, json.dumps({**_known(path), **figures(run)}, indent=2) + "\n")
+
+
+def _renew_files(folder: Path, found: Verdict | None) -> None:
+    if found and (folder / _shipped(found.winner)).is_file():
+        _publish(folder, found.winner)
+    elif not (found and _is_there(folder, found.winner)):  # a person may have removed `finals/` to save room
+        for name in (WINNER_NETWORK, WINNER_WEIGHTS):  # a network without weights would be missed by `load`
+            (folder / name).unlink(missing_ok=True)
 
 
 def _shipped(winner: Row) -> str:
