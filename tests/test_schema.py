@@ -15,7 +15,6 @@ from strategies import small_spaces
 from cnnsearch.blocks import KINDS
 from cnnsearch.defaults import DEFAULTS
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.layers import Conv
 from cnnsearch.network import Network
 from cnnsearch.plan import Plan
 from cnnsearch.recipe import Recipe
@@ -238,15 +237,22 @@ def test_what_the_reader_of_networks_refuses_editors_mark(change: dict[str, Any]
 
 
 def test_what_fields_mean_is_in_the_schema() -> None:
-    conv, holed = NETWORKS.schema["$defs"]["Conv"], PLANS.schema["$defs"]["Conv-with-holes"]
-    for name, field in Conv.model_fields.items():
-        assert conv["properties"][name]["description"] == field.description
-        assert holed["properties"][name]["description"] == field.description
-    assert PLANS.schema["properties"]["seed"]["description"] == Plan.model_fields["seed"].description
-    assert (
-        PLANS.schema["properties"]["recipe"]["properties"]["epochs"]["description"]
-        == "Passes over the training images."
+    conv, holed = (
+        {name: field["description"] for name, field in schema["$defs"][word]["properties"].items()}
+        for schema, word in ((NETWORKS.schema, "Conv"), (PLANS.schema, "Conv-with-holes"))
     )
+    assert conv == holed
+    assert conv["out_channels"] == "Maps it makes."
+    epochs = PLANS.schema["properties"]["recipe"]["properties"]["epochs"]
+    assert epochs["description"] == "Passes over the training images."
+
+
+def test_an_own_kind_without_a_source_has_its_schema(monkeypatch: pytest.MonkeyPatch) -> None:
+    def typed_at_a_prompt(_: object) -> str:
+        raise OSError("could not get source code")
+
+    monkeypatch.setattr("inspect.getsource", typed_at_a_prompt)
+    assert "description" not in network_schema()["$defs"]["Conv"]["properties"]["stride"]
 
 
 def test_every_reference_has_an_end() -> None:
