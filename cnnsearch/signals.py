@@ -1,9 +1,10 @@
 """How does a polite signal end a command?
 
 Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt wherever the program is, so that it ends in order; a second one ends
-it at once. Wherever is too much: Python drops what comes up in a finalizer, and a library that is cut in two may say
-something quite different, or nothing. So what must not be cut in two is `held`; whoever waits for others looks by
-`check` whether something was heard; and whatever ends a command that heard a signal is taken for its answer.
+it at once, unless it came with the first. Wherever is too much: Python drops what comes up in a finalizer, and a
+library that is cut in two may say something quite different, or nothing. So what must not be cut in two is `held`;
+whoever waits for others looks by `check` whether something was heard; and whatever ends a command that heard a signal
+is taken for its answer.
 
 A script of one's own that calls this library keeps its own handlers, and all of this does nothing.
 """
@@ -40,7 +41,8 @@ def listening() -> Generator[None]:
             raise KeyboardInterrupt
 
     def drop(unraisable: "sys.UnraisableHookArgs") -> None:
-        if unraisable.exc_type is not KeyboardInterrupt:  # that one was heard, and needs no traceback
+        came_with_another = _Ear.heard and unraisable.exc_type is OSError and unraisable.object is None
+        if unraisable.exc_type is not KeyboardInterrupt and not came_with_another:  # these say what was heard
             dropped(unraisable)
 
     _Ear.heard, _Ear.holds, sys.unraisablehook = None, 0, drop

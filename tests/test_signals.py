@@ -1,5 +1,6 @@
 """How a polite signal becomes the end of a command, wherever it comes."""
 
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -74,6 +75,18 @@ def test_a_signal_that_python_drops_is_heard_by_who_looks(capfd: pytest.CaptureF
         with pytest.raises(KeyboardInterrupt):
             signals.check()
     assert "KeyboardInterrupt" not in capfd.readouterr().err
+
+
+def test_a_signal_that_comes_with_another_makes_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    both = {signal.SIGHUP, signal.SIGTERM}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, both)
+    with signals.listening():
+        for number in both:
+            os.kill(os.getpid(), number)
+        with pytest.raises(KeyboardInterrupt):
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert signals.heard() in both
+    assert capfd.readouterr().err == ""
 
 
 def test_other_errors_that_python_drops_are_still_told() -> None:
