@@ -12,6 +12,7 @@ MOST_SHOWN = 60  # characters of a value in an error
 MOST_TOLD = 20  # faults of a file that is quite another thing
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = MOST_SHOWN
+Scope = Literal["field", "length", "word", "network"]
 
 
 class Fault(NamedTuple):
@@ -19,8 +20,8 @@ class Fault(NamedTuple):
 
     place: str
     message: str
-    scope: Literal["field", "word", "network"] = "field"
-    """What must be seen to notice it: one value, the fields of one word, or the whole network."""
+    scope: Scope = "field"
+    """What must be seen to notice it: one value, how many items a list has, the fields of one word, the network."""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.message}" if self.place else self.message

@@ -125,11 +125,11 @@ class Network(Word):
         try:
             cost = self.cost
         except MisfitError as error:
-            raise misfit(error.field, error.message, whole=True) from None
+            raise misfit(error.field, error.message, "network") from None
         for name, value, most in zip(Cost._fields, cost, MOST, strict=True):
             if value > most:
                 law = f"{name} {value:,} exceeds the library's limit of {most:,}"
-                raise misfit("blocks", f"{law}; use fewer channels or pool earlier", whole=True)
+                raise misfit("blocks", f"{law}; use fewer channels or pool earlier", "network")
         return self
 
     @cached_property

@@ -16,6 +16,7 @@ from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, Site, as_w
 from cnnsearch.text import Plain
 
 Validate = Callable[[Plain], object]
+_BY_ITSELF = {"field", "length"}  # scopes that a law between fields has not
 _BOUNDARY = re.compile(r"(?=[.\[]|$)")  # where a place's outer ones end
 
 
@@ -36,7 +37,7 @@ def _fixed_faults(tree: Node, validate: Validate) -> Iterator[Fault]:
     picked = pick(tree, {})
     for fault in faults_of(partial(validate, picked.data)):
         within_hole = any(_within(fault.place, where) for where in picked.places.values())
-        if fault.scope == "field" and not within_hole and not picked.leaves_open(fault):
+        if fault.scope in _BY_ITSELF and not within_hole and not picked.leaves_open(fault):
             yield fault._replace(place=picked.as_written(fault.place))
 
 
@@ -63,7 +64,7 @@ def _faults_of_option(tree: Node, site: Site, index: int, validate: Validate) ->
     concrete = isinstance(hole, Hole) and not list(sites(hole.options[index]))
     found: list[Fault] = []
     for fault in faults_of(partial(validate, picked.data)):
-        counts = fault.scope == "field" or (fault.scope == "word" and concrete and fault.place != where)
+        counts = fault.scope in _BY_ITSELF or (fault.scope == "word" and concrete and fault.place != where)
         elsewhere = _in_inner_hole(fault.place, where, picked.places) or picked.leaves_open(fault)
         if counts and _within(fault.place, where) and not elsewhere:
             found.append(fault._replace(place=picked.as_written(fault.place)))
@@ -105,7 +106,7 @@ class Picked(NamedTuple):
 
     def leaves_open(self, fault: Fault) -> bool:
         """Say whether it is the length of a list that is not known yet."""
-        return fault.place in self.open_lists and fault.message.startswith("must have")
+        return fault.scope == "length" and fault.place in self.open_lists
 
     def as_written(self, where: str) -> str:
         """Give the place in the file of what lies here."""

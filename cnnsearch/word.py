@@ -8,11 +8,12 @@ from typing import Any, Self, cast, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from cnnsearch.errors import MOST_SHOWN, MOST_TOLD, Fault, InvalidSpecError, brief, join, place
+from cnnsearch.errors import MOST_SHOWN, MOST_TOLD, Fault, InvalidSpecError, Scope, brief, join, place
 from cnnsearch.text import read_json
 
 HOLES = ("choice", "int", "float", "repeat")
 """What opens a hole where a value might stand."""
+_OF_LENGTH = {"too_short", "too_long"}  # pydantic's own names of faults
 
 
 class Word(BaseModel):
@@ -69,16 +70,16 @@ def tuple_of(least: int, most: int) -> BeforeValidator:
             return value
         items = cast("list[object]", value)
         if not least <= len(items) <= most:
-            raise misfit("", f"must have from {least} to {most} items, not {len(items)}")
+            raise misfit("", f"must have from {least} to {most} items, not {len(items)}", "length")
         return tuple(items)
 
     return BeforeValidator(read)
 
 
-def misfit(where: str, message: str, *, whole: bool = False) -> PydanticCustomError:
+def misfit(where: str, message: str, scope: Scope | None = None) -> PydanticCustomError:
     """Make the error that a validator raises; `where` is the place within the word, or "" for a value by itself."""
-    scope = "network" if whole else "word" if where else "field"
-    return PydanticCustomError("misfit", "{message}", {"message": message, "faults": (Fault(where, message, scope),)})
+    fault = Fault(where, message, scope or ("word" if where else "field"))
+    return PydanticCustomError("misfit", "{message}", {"message": message, "faults": (fault,)})
 
 
 def nested(error: ValidationError, word: type[BaseModel]) -> PydanticCustomError:
@@ -115,7 +116,7 @@ def _faults_of(detail: ErrorDetails, word: type[BaseModel]) -> list[Fault]:
     inner: tuple[Fault, ...] = detail.get("ctx", {}).get("faults", ())
     if inner:
         return [fault._replace(place=join(here, fault.place)) for fault in inner]
-    return [Fault(here, _say(detail, word))]
+    return [Fault(here, _say(detail, word), "length" if detail["type"] in _OF_LENGTH else "field")]
 
 
 def _say(detail: ErrorDetails, word: type[BaseModel]) -> str:
@@ -130,7 +131,7 @@ def _say(detail: ErrorDetails, word: type[BaseModel]) -> str:
         return f"must be a mapping {example}, not {brief(detail['input'])}"
     if detail["type"] == "missing":
         return "missing; this key must be given"
-    if detail["type"] in {"too_short", "too_long"}:
+    if detail["type"] in _OF_LENGTH:
         law = detail["ctx"]  # pyright: ignore[reportTypedDictNotRequiredAccess] (these two have it)
         length = f"at least {law['min_length']}" if "min_length" in law else f"at most {law['max_length']}"
         return f"must have {length} items, not {law['actual_length']}"
