@@ -4,18 +4,14 @@ A plan's space and recipe are the same words as a network's, rewritten so that a
 Laws between fields, and those of sizes, are beyond JSON Schema: `python -m cnnsearch.check` knows them.
 """
 
-import ast
-import inspect
 import json
 import re
-from itertools import pairwise
-from textwrap import dedent
 from typing import Any, cast
 
-from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import CoreSchema, ModelSchema
 
+from cnnsearch.docstrings import docstrings
 from cnnsearch.network import Network
 from cnnsearch.parse import MOST_OPTIONS, MOST_REPEATS
 from cnnsearch.plan import Plan
@@ -56,17 +52,13 @@ def _document(title: str, schema: Schema, words: dict[str, Schema]) -> Schema:
 
 
 class _Described(GenerateJsonSchema):
-    """Says of fields what their docstrings say, and leaves out their titles, which only repeat their names.
-
-    Pydantic's own use_attribute_docstrings reads the source whenever a word's class is made: a sixth of the time that
-    `check` takes to answer, for what only an editor wants to know.
-    """
+    """Says of fields what their docstrings say, and leaves out their titles, which only repeat their names."""
 
     def model_schema(self, schema: ModelSchema) -> Schema:
         """Add the docstrings of a word's fields."""
         described = super().model_schema(schema)
         fields: dict[str, Schema] = described.get("properties", {})
-        for name, docstring in _docstrings(schema["cls"]).items():
+        for name, docstring in docstrings(schema["cls"]).items():
             fields[name]["description"] = docstring
         return described
 
@@ -74,24 +66,6 @@ class _Described(GenerateJsonSchema):
         """Never."""
         _ = schema
         return False
-
-
-def _docstrings(word: type[BaseModel]) -> dict[str, str]:
-    """Read the docstrings of fields, the inherited ones too, from where their classes are written."""
-    found: dict[str, str] = {}
-    for base in word.__mro__[word.__mro__.index(Word) - 1 :: -1]:
-        try:
-            (class_,) = ast.parse(dedent(inspect.getsource(base))).body
-        except OSError:  # an own kind, typed at a prompt
-            continue
-        assert isinstance(class_, ast.ClassDef), class_
-        for field, after in pairwise(class_.body):
-            match field, after:
-                case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text))):
-                    found[name] = inspect.cleandoc(text)
-                case _:
-                    pass
-    return {name: text for name, text in found.items() if name in word.model_fields}
 
 
 def _of(word: type[Word]) -> tuple[Schema, dict[str, Schema]]:

@@ -13,6 +13,7 @@ from cnnsearch.text import read_json
 
 HOLES = ("choice", "int", "float", "repeat")
 """What opens a hole where a value might stand."""
+_BOUNDS = {"low", "high", "min", "max", "step", "log"}  # what others name the ends of a range
 _OF_LENGTH = {"too_short", "too_long"}  # pydantic's own names of faults
 
 
@@ -132,22 +133,28 @@ def _say(detail: ErrorDetails, word: type[BaseModel]) -> str:
     if detail["type"] == "missing":
         return "missing; this key must be given"
     if detail["type"] in _OF_LENGTH:
-        law = detail["ctx"]  # pyright: ignore[reportTypedDictNotRequiredAccess] (these two have it)
-        length = f"at least {law['min_length']}" if "min_length" in law else f"at most {law['max_length']}"
-        return f"must have {length} items, not {law['actual_length']}"
-    seen = "what is given" if _is_secret(detail["loc"], word) else brief(detail["input"])
-    way_out = _near_option(detail) if detail["type"] == "literal_error" else _way_out_of_hole(detail["input"])
-    return f"{message[0].lower()}{message[1:]}, not {seen}{way_out}"
+        limit = detail["ctx"]  # pyright: ignore[reportTypedDictNotRequiredAccess] (these two have it)
+        length = f"at least {limit['min_length']}" if "min_length" in limit else f"at most {limit['max_length']}"
+        return f"must have {length} items, not {limit['actual_length']}"
+    seen = "what is given" if _is_secret(detail["loc"], word) else f"{brief(detail['input'])}{_way_out(detail)}"
+    return f"{message[0].lower()}{message[1:]}, not {seen}"
 
 
-def _near_option(detail: ErrorDetails) -> str:
-    options = re.findall("'([^']*)'", detail["msg"])
+def _way_out(detail: ErrorDetails) -> str:
+    options = re.findall("'([^']*)'", detail["msg"]) if detail["type"] == "literal_error" else []
     near = get_close_matches(str(detail["input"])[:MOST_SHOWN].lower(), options, n=1)
-    return f"; perhaps you meant {near[0]!r}" if near else ""
+    return f"; perhaps you meant {near[0]!r}" if near else way_out_of_hole(detail["input"])
 
 
-def _way_out_of_hole(value: object) -> str:
+def way_out_of_hole(value: object) -> str:
+    """Say how a hole is written, where a value looks as if it were meant for one."""
+    items = cast("list[object]", value) if isinstance(value, list) else []
     keys = cast("dict[object, object]", value) if isinstance(value, dict) else {}
+    scalars = {item for item in items if isinstance(item, str | int | float)}
+    if 1 < len(scalars) == len(items):  # no option stands twice
+        return f'; a choice in a space is written {{"choice": {brief(items)}}}'
+    if keys and keys.keys() <= _BOUNDS:
+        return '; a range in a space is written {"int": [LOW, HIGH]}, or {"float": ...}'
     if not keys.keys().isdisjoint(HOLES):
         return "; no hole may stand here"
     near = [name for key in keys for name in get_close_matches(str(key), HOLES, n=1)]

@@ -7,6 +7,7 @@ import pytest
 from commands import heavy_imports, python
 from pydantic import BaseModel
 
+from cnnsearch.docstrings import docstrings
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.parts import Finals
 from cnnsearch.plan import Plan
@@ -16,13 +17,13 @@ from cnnsearch.study.flags import SHORT, read_command
 from cnnsearch.text import Plain
 
 
-def fields(word: type[BaseModel], prefix: str = "") -> dict[str, str]:
-    """Give the name of every field with its description, those of words within a word by their dotted name."""
+def fields(word: type[BaseModel], prefix: str = "") -> dict[str, str | None]:
+    """Give the name of every field with its docstring, those of words within a word by their dotted name."""
     words: dict[str, Any] = {name: field.annotation for name, field in word.model_fields.items()}
     words |= {"recipe": Recipe} if "recipe" in words else {}
     words |= {"finals": Finals} if "finals" in words else {}
     inner = {name: kind for name, kind in words.items() if isinstance(kind, type) and issubclass(kind, BaseModel)}
-    own = {f"{prefix}{name}": str(word.model_fields[name].description) for name in words if name not in inner}
+    own = {f"{prefix}{name}": docstrings(word).get(name) for name in words if name not in inner}
     return own | {path: text for name, kind in inner.items() for path, text in fields(kind, f"{prefix}{name}.").items()}
 
 
@@ -76,8 +77,9 @@ def helped(capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize("path", list(FIELDS))
 def test_every_field_has_a_flag_that_says_what_it_means(path: str, helped: str) -> None:
     assert f"--{path.replace('_', '-')} " in helped.replace("--import ", "--imports ")
-    assert FIELDS[path] != "None"
-    assert " ".join(FIELDS[path].split()) in helped
+    docstring = FIELDS[path]
+    assert docstring
+    assert " ".join(docstring.split()) in helped
 
 
 @pytest.mark.parametrize("path", list(SHORT))

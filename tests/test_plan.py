@@ -191,6 +191,37 @@ def test_an_unknown_key_hides_no_fault_below_another() -> None:
     ]
 
 
+NUMBER = "input should be a valid integer, not"
+RANGE = '{"int": [LOW, HIGH]}, or {"float": ...}'
+PAIR = "must be a whole number or a [height, width] pair of them, not"
+
+
+@pytest.mark.parametrize(
+    ("conv", "law"),
+    [
+        (
+            {"out_channels": [8, 16]},
+            f'out_channels: {NUMBER} [8, 16]; a choice in a space is written {{"choice": [8, 16]}}',
+        ),
+        (
+            {"kernel_size": [3, 5, 7]},
+            f'kernel_size: {PAIR} [3, 5, 7]; a choice in a space is written {{"choice": [3, 5, 7]}}',
+        ),
+        (
+            {"out_channels": {"min": 8, "max": 16}},
+            f"out_channels: {NUMBER} {{'max': 16, 'min': 8}}; a range in a space is written {RANGE}",
+        ),
+    ],
+)
+def test_what_is_meant_for_a_hole_is_told_how_one_is_written(conv: dict[str, Any], law: str) -> None:
+    space = {"blocks": [{"conv": {"out_channels": 8, "kernel_size": 1, **conv}}]}
+    assert refusal(space=space) == f"space.blocks[0].conv.{law}"
+
+
+def test_a_secret_that_looks_like_a_choice_is_not_shown() -> None:
+    assert "hunter2" not in refusal(storage=["postgresql://me:hunter2@host/db"])
+
+
 @pytest.mark.parametrize("data", [None, [], "mnist", 3])
 def test_what_is_no_mapping_is_no_plan(data: object) -> None:
     with pytest.raises(InvalidSpecError, match=r"must be a mapping such as \{dataset: \.\.\.\}"):

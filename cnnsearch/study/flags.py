@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from cnnsearch.check.reading import RefusedError, reading
 from cnnsearch.defaults import DEFAULTS
+from cnnsearch.docstrings import docstrings
 from cnnsearch.errors import Fault, InvalidSpecError, faults_of
 from cnnsearch.parts import Finals
 from cnnsearch.plan import Plan
@@ -56,7 +57,7 @@ def read_command(arguments: Sequence[str]) -> Command:
     if unknown:
         parser.error(_unknown(unknown[0], parser))
     flags = {path: text for path, text in vars(given).items() if path not in OF_THE_COMMAND and text is not None}
-    for path, field in _leaves(Plan):
+    for path, field, _ in _leaves(Plan):
         if field.annotation is bool and flags.get(path, "true") not in {"true", "false"}:
             law = f"takes true or false, or nothing for true, not {flags[path]!r}"
             parser.error(f"{SHORT.get(path) or path} {law}; a plan stands before the flags")
@@ -104,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("plan", nargs="?", metavar="PLAN.yaml", help="a plan; without one, the data set's default plan")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and train nothing")
     parser.add_argument("--no-finals", action="store_true", help="end with the search; nothing is tested")
-    for path, field in _leaves(Plan):
+    for path, field, docstring in _leaves(Plan):
         names = [f"--{path.replace('_', '-')}"]
         names[:0] = [SHORT[path]] if path in SHORT else []
         parser.add_argument(
@@ -114,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
             nargs="?" if field.annotation is bool else None,
             const="true" if field.annotation is bool else None,
             metavar=_metavar(path),
-            help=_help(path, field),
+            help=_help(path, field, docstring),
         )
     return parser
 
@@ -128,21 +129,22 @@ def _unknown(argument: str, parser: argparse.ArgumentParser) -> str:
     return f"there is no flag {flag}; {f'perhaps you meant {near[0]}' if near else '--help lists all flags'}"
 
 
-def _leaves(word: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+def _leaves(word: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo, str]]:
+    told = docstrings(word)
     for name, field in word.model_fields.items():
         inner = WORDS_WITHIN.get(name, field.annotation)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from _leaves(inner, f"{prefix}{name}.")
         elif name != "data":
-            yield f"{prefix}{name}", field
+            yield f"{prefix}{name}", field, told.get(name, "")
 
 
 def _metavar(path: str) -> str:
     return {"start": "NETWORK.json", "imports": "MODULE"}.get(path, path.rpartition(".")[2].upper())
 
 
-def _help(path: str, field: FieldInfo) -> str:
-    text = " ".join((field.description or "").split()).replace("%", "%%")
+def _help(path: str, field: FieldInfo, docstring: str) -> str:
+    text = " ".join(docstring.split()).replace("%", "%%")
     if get_origin(field.annotation) is Literal:
         text += f" One of {', '.join(get_args(field.annotation))}."
     default = field.get_default(call_default_factory=False)
