@@ -16,6 +16,7 @@ from cnnsearch.recipe import Recipe
 
 FinalState = Literal["complete", "stopped", "failed", "turned_away", "repeated"]
 CloseState = Literal["complete", "interrupted", "exhausted", "no_new_candidate", "failed"]
+Role = Literal["entrant", "variant"]
 Scalar = bool | int | float | str | None
 Index = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -153,7 +154,7 @@ class Retrained(_Event):
     """The file in the run's folder, if there is one."""
     sha256: str = ""
     """Of that file; of what is fitted without one, of all that decides it."""
-    role: Literal["entrant", "variant"] = "entrant"
+    role: Role = "entrant"
     """A variant of the winner explains it and takes no part in the finals."""
 
 

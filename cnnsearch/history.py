@@ -61,6 +61,8 @@ class Run(NamedTuple):
     """The coordinator's time for the finals."""
     finals_are_open: bool = False
     """Whether finals began anew and did not come to their end."""
+    finals_are_closed: bool = False
+    """Whether the last finals say themselves that they came to their end; those of the first runs did not."""
     validation_images: int | None = None
     """How many images each score is measured on, where the run says so."""
     classes: tuple[str, ...] = ()
@@ -101,7 +103,7 @@ class Run(NamedTuple):
     @property
     def ranked(self) -> tuple[Trial, ...]:
         """The complete trials, best first: by accuracy, or the cheapest first of those that meet the plan's floor."""
-        aim, standings = self.aim, self._standings
+        aim, standings = self.aim, self.standings
         complete = [trial for trial in self.trials if trial.number in standings]
         return tuple(sorted(complete, key=lambda trial: aim.place(standings[trial.number], trial, trial.number)))
 
@@ -125,10 +127,11 @@ class Run(NamedTuple):
     @property
     def front(self) -> tuple[Trial, ...]:
         """The complete trials that none beats in all objectives (in parameters where there is one), cheapest first."""
-        return tuple(self.trials[number] for number in front(self._standings))
+        return tuple(self.trials[number] for number in front(self.standings))
 
     @property
-    def _standings(self) -> dict[int, Standing]:
+    def standings(self) -> dict[int, Standing]:
+        """Say of each complete trial how good it is."""
         aim = self.aim
         complete = (trial for trial in self.trials if trial.state == "complete")
         return {
@@ -150,6 +153,8 @@ def read(folder: Path) -> Run:
     epochs = tuple(_events(folder / EPOCHS))  # read last, so that a trial with a last word has them all
     opened = [event for event in events if isinstance(event, Opened)]
     finals = [event for event in events if isinstance(event, FinalsOpened)]
+    turns = [event for event in events if isinstance(event, FinalsOpened | FinalsClosed)]
+    are_closed = bool(turns) and isinstance(turns[-1], FinalsClosed)
     _check_plan(folder, plan, opened)
     return Run(
         folder=folder,
@@ -164,7 +169,9 @@ def read(folder: Path) -> Run:
         openings=tuple(event for event in events if isinstance(event, TestOpened)),
         tested=tuple(event for event in events if isinstance(event, Tested)),
         finals_seconds=_seconds(events, FinalsOpened),
-        finals_are_open=_are_open(events),
+        # The first ones are not over as long as nobody was tested.
+        finals_are_open=not are_closed and any(isinstance(event, FinalsClosed) for event in turns),
+        finals_are_closed=are_closed,
         validation_images=opened[-1].validation_images if opened else None,
         classes=finals[-1].classes if finals else (),
     )
@@ -218,11 +225,11 @@ def _seconds(events: Iterable[Event], opening: type[Opened | FinalsOpened]) -> f
     """Sum up the times from each such opening to the last event before the next one of any kind.
 
     Where an invocation said how long it took, that counts; else a clock that was set back counts as nothing, and so do
-    the winner's variants, which come whenever one likes.
+    the winner's variants, which come whenever one likes, and the finals' last word, which may come late.
     """
     total, since, until, counts = 0.0, 0.0, 0.0, False
     for event in events:
-        if isinstance(event, Retrained) and event.role == "variant":
+        if isinstance(event, FinalsClosed) or (isinstance(event, Retrained) and event.role == "variant"):
             continue
         if isinstance(event, Opened | FinalsOpened):
             total += max(0.0, until - since) if counts else 0.0
@@ -230,12 +237,6 @@ def _seconds(events: Iterable[Event], opening: type[Opened | FinalsOpened]) -> f
         told = event.seconds if isinstance(event, Closed) else None
         until = event.time if told is None else since + told
     return total + (max(0.0, until - since) if counts else 0.0)
-
-
-def _are_open(events: Iterable[Event]) -> bool:
-    """Say whether finals began anew and did not close; the first ones are not over as long as nobody was tested."""
-    turns = [event for event in events if isinstance(event, FinalsOpened | FinalsClosed)]
-    return any(isinstance(event, FinalsClosed) for event in turns) and isinstance(turns[-1], FinalsOpened)
 
 
 def _last_of_each(events: Iterable[Event], role: str) -> tuple[Retrained, ...]:

@@ -37,12 +37,11 @@ class Owner(NamedTuple):
 
 @contextmanager
 def owned(folder: Path) -> Generator[Owner]:
-    """Own a folder for the length of a `with`; raise RunError naming the owner when there is one already."""
+    """Own a folder for the length of a `with`; raise RunError naming the owner, or where locks cannot be had."""
     me = Owner(socket.gethostname(), os.getpid(), time.time())
     descriptor = open_own(folder / NAME, os.O_RDWR | os.O_CREAT)
     try:
-        if not _lock_patiently(descriptor):
-            raise RunError(f"{_taken(folder)}; a new study can take another --name")
+        _own(descriptor, folder)
         _say(descriptor, me)
         yield me
     finally:
@@ -79,6 +78,8 @@ def is_owned(folder: Path) -> bool:
         return False
     try:
         return not _lock(descriptor, shared=True)
+    except OSError:  # its file system has no locks, so nobody can have taken one
+        return False
     finally:
         os.close(descriptor)
 
@@ -87,6 +88,16 @@ def refuse_owned(folder: Path) -> None:
     """Raise RunError, naming the owner, where a living process owns the folder: what is read may change meanwhile."""
     if is_owned(folder):
         raise RunError(_taken(folder))
+
+
+def _own(descriptor: int, folder: Path) -> None:
+    try:
+        if _lock_patiently(descriptor):
+            return
+    except OSError as error:
+        law = f"{folder}: its file system has no locks ({error.strerror}), so two commands could write into the run"
+        raise RunError(f"{law}; give --runs a folder on a local disk") from None
+    raise RunError(f"{_taken(folder)}; a new study can take another --name")
 
 
 def _taken(folder: Path) -> str:

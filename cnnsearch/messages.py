@@ -64,11 +64,6 @@ class Ready(Word):
     """The worker has its data and waits for a job."""
 
     kind: Literal["ready"] = "ready"
-    device: str
-    torch: str
-    """Version."""
-    seconds: float
-    """From the start of the process."""
 
 
 class Epoch(Word):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from cnnsearch.datasets import Facts, mnist_folder, mnist_on_disk
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.forecast import forecast
-from cnnsearch.history import read
+from cnnsearch.history import Run, read
 from cnnsearch.holes import Real, count_fillings
 from cnnsearch.network import Network
 from cnnsearch.plan import Candidate, Plan
@@ -37,9 +37,9 @@ def describe(plan: Plan) -> Iterator[str]:
     again = ", again until more trials promise too little" if budget.until_flat else ""
     yield f"budget    {budget.trials} trials{f', {budget.minutes:g} minutes' if budget.minutes else ''}{again}"
     run = read(plan.folder) if (plan.folder / RECORD).is_file() else None
-    done, found = (run.counted, decided(run)) if run else (0, None)
+    done, over = (run.counted, _are_held(plan, run)) if run else (0, False)
     if run:
-        finals = "; the finals have a winner" if found else "; the finals have begun" if run.retrained else ""
+        finals = "; the finals have a winner" if over else "; finals have begun" if run.retrained else ""
         yield f"done      {done} of {budget.trials} trials{finals}"
     yield f"sought    {plan.aim}"
     yield f"limits    {limits or 'none'}"
@@ -58,7 +58,13 @@ def describe(plan: Plan) -> Iterator[str]:
     for network in shown.values():
         yield f"  {priced(network)}{_over(plan, network)}"
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
-    yield f"\nforecast  {forecast(plan, allowed, devices, done, decided=found is not None)}"
+    yield f"\nforecast  {forecast(plan, allowed, devices, done, decided=over)}"
+
+
+def _are_held(plan: Plan, run: Run) -> bool:
+    """Say whether the finals are over that the plan asks for; where it asks for none, those that were held."""
+    asked = plan.stored()["finals"]
+    return decided(run) is not None and asked in (None, run.plan.get("finals"))
 
 
 def out_of_reach(plan: Plan) -> str:

@@ -1,7 +1,6 @@
 """A worker that trains nothing, but says and writes all that one that trains would."""
 
 import hashlib
-import sys
 import threading
 from pathlib import Path
 
@@ -37,6 +36,6 @@ def run(job: Job) -> Done:
 
 
 coordinator = Coordinator()
-coordinator.say(Ready(device=sys.argv[-1], torch="none", seconds=0.0))
+coordinator.say(Ready())
 while True:
     coordinator.say(run(coordinator.next_job()))

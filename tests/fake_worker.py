@@ -108,6 +108,6 @@ def run(job: Job) -> None:
 
 coordinator = Coordinator()
 ACTS.get("".join(sys.argv[1:2]), nothing)()
-coordinator.say(Ready(device=sys.argv[-1], torch="none", seconds=0.0))
+coordinator.say(Ready())
 while True:
     run(coordinator.next_job())

@@ -129,6 +129,21 @@ def test_the_forecast_follows_from_the_last_runs_speed(tmp_path: Path, monkeypat
     assert line("forecast", **halves) == f"forecast  about 7 min for the search, {when}"
 
 
+def test_of_finals_that_are_over_only_others_are_forecast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {**ONE, "runs": str(tmp_path), "name": "x", "budget": {"trials": 10}, "finals": {"epochs": 3}}
+    write_run(tmp_path / "x", states=("complete",) * 10, plan=Plan.model_validate(asked).stored())
+    monkeypatch.setattr("cnnsearch.preview.decided", lambda _: "a winner")  # by the finals that the run has
+    remembered(monkeypatch, Speed(1e-9, 1_699_963_200.0))
+    assert line("done", **asked) == "done      10 of 10 trials; the finals have a winner"
+    assert line("forecast", **asked) == "forecast  nothing is left to do"
+    until_flat = {**asked, "budget": {"trials": 10, "until_flat": True}}
+    assert line("forecast", **until_flat) == "forecast  nothing is left to do", "once finals were held"
+    others = {**asked, "finals": {"epochs": 4}}
+    assert line("done", **others) == "done      10 of 10 trials"
+    assert "for the finals" in line("forecast", **others)
+    assert line("forecast", **{**asked, "finals": None}) == "forecast  nothing is left to do"
+
+
 @pytest.mark.parametrize("limits", [{"max_parameters": 1}, {"max_macs": 1}])
 def test_nothing_is_forecast_where_every_drawn_network_is_over_a_limit(
     limits: dict[str, int], monkeypatch: pytest.MonkeyPatch

@@ -45,9 +45,10 @@ from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.evaluate import evaluate, opening, simple
 from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, field, finalists, random_twin, score_of, to_train
 from cnnsearch.evaluate.publish import renew
-from cnnsearch.evaluate.training import Trainings, bar_of_trainings
+from cnnsearch.evaluate.training import Trainings, bar_of_trainings, weights_name
 from cnnsearch.events import Retrained
-from cnnsearch.messages import Reason
+from cnnsearch.export import source
+from cnnsearch.messages import CHECKPOINT, Reason, checkpoint_of
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.plan import Plan
@@ -213,6 +214,25 @@ def test_finals_cut_anywhere_end_like_those_that_were_not(tmp_path: Path) -> Non
         again = train(folder, learn).jobs
         assert told(folder) == told(whole)
         assert [job.seed for job in again] == [job.seed for job in jobs[cut:]]
+
+
+def test_what_a_training_may_go_on_from_is_kept_until_it_is_over(tmp_path: Path) -> None:
+    folder = run_of(tmp_path)
+    (folder / "finals").mkdir()
+    asked = Plan.model_validate({**history.plan_of(folder), "finals": FINALS})
+    first = field(asked, history.read(folder)).candidates[0]
+    longer = first._replace(recipe=first.recipe.model_copy(update={"epochs": 9}))
+    second_seed, other_epochs = (
+        checkpoint_of(folder / weights_name(Training(entrant, 1), "entrant")) for entrant in (first, longer)
+    )
+    for checkpoint in (second_seed, other_epochs):
+        checkpoint.touch()
+    with pytest.raises(KeyboardInterrupt):  # before it is known who has a second seed
+        train(folder, interrupt)
+    assert second_seed.exists()
+    assert not other_epochs.exists()
+    train(folder, learn)
+    assert not list((folder / "finals").glob(f"*{CHECKPOINT}"))
 
 
 def test_seeds_are_fresh_and_all_differ(tmp_path: Path) -> None:
@@ -507,15 +527,19 @@ def test_a_search_without_finals_keeps_the_winner_of_earlier_ones(study: Path) -
     assert (told["state"], told["winner"]) == ("interrupted", before)
 
 
+def cut_in_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainings, "run_in_workers", cut)
+
+
 @pytest.mark.parametrize(("other", "trained"), [({"candidates": 3}, 3), ({"epochs": 2}, 2)])
 def test_finals_that_go_on_with_others_name_no_winner_until_they_end(
     study: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, int], trained: int
 ) -> None:
-    def cut(*_: object) -> None:
-        raise KeyboardInterrupt
-
     weights = (study / "winner/weights.safetensors").read_bytes()
-    monkeypatch.setattr(Trainings, "run_in_workers", cut)
+    cut_in_trainings(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         evaluate(study, finals=other, quiet=True)
     begun = history.read(study)
@@ -615,11 +639,11 @@ def test_of_two_that_are_one_candidate_the_trained_one_stays(study: Path) -> Non
 def test_finals_that_cannot_be_held_change_nothing(study: Path) -> None:
     before = {path: path.read_bytes() for path in study.rglob("*") if path.is_file() and path.name != "lock"}
     plan_file = json.loads((study / "plan.json").read_text())
-    (study / "plan.json").write_text(json.dumps({**plan_file, "executor": {"device": "cuda:77"}}, indent=2) + "\n")
+    edited = json.dumps({**plan_file, "executor": {"device": "cuda:77"}}, indent=2).encode()
+    (study / "plan.json").write_bytes(edited)
     with pytest.raises(InvalidSpecError, match="cuda:77"):
         evaluate(study, finals={"candidates": 3}, quiet=True)
-    (study / "plan.json").write_bytes(before[study / "plan.json"])
-    assert {path: path.read_bytes() for path in before} == before
+    assert {path: path.read_bytes() for path in before} == {**before, study / "plan.json": edited}
     assert decided(history.read(study))
 
 
@@ -637,6 +661,38 @@ def test_the_first_runs_finals_are_over_with_the_test_images_read(study: Path) -
     tests = [place for place, line in enumerate(lines) if b'"tested"' in line]
     (study / "record.jsonl").write_bytes(b"".join(lines[: tests[-1]]))
     assert decided(history.read(study)) is None, "not yet for all"
+
+
+def without_last_words(folder: Path) -> None:
+    """Let the record be one of the first versions, or of finals that were cut when only their last word lacked."""
+    lines = (folder / "record.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "record.jsonl").write_bytes(b"".join(line for line in lines if b'"finals_closed"' not in line))
+
+
+def test_others_after_finals_without_a_last_word_keep_the_former_winners_files(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_last_words(study)
+    weights, seconds = (study / "winner/weights.safetensors").read_bytes(), history.read(study).finals_seconds
+    cut_in_trainings(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(study, finals={"epochs": 2}, quiet=True)
+    begun = history.read(study)
+    assert begun.finals_are_open
+    assert begun.finals_seconds == pytest.approx(seconds, abs=1e-3), "which ended when they did"
+    assert (study / "winner/weights.safetensors").read_bytes() == weights
+
+
+def test_a_death_between_the_record_and_the_plan_of_other_finals_leaves_no_winner(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die_there(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(f"{evaluate.__module__}.write_whole", die_there)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(study, finals={"seeds": 3}, quiet=True)
+    assert decided(history.read(study)) is None
 
 
 def test_the_winners_folder_is_that_of_whom_the_record_names_now(study: Path) -> None:
@@ -725,6 +781,12 @@ def test_no_other_weights_take_the_place_of_a_winners_that_were_lost(study: Path
     (study / "winner/weights.safetensors").unlink()
     with pytest.raises(RunError, match=r"winner/weights\.safetensors: no such file"):
         cnnsearch.load(study)
+    with pytest.raises(RunError) as error:
+        source.find(study)
+    law = f"{study}/winner: no network.json with weights.safetensors, though the finals have a winner"
+    assert str(error.value) == f"{law}; `python -m cnnsearch.evaluate {study}` writes them again"
+    evaluate(study, quiet=True)
+    assert source.find(study).role == "winner"
 
 
 def test_finals_that_were_cut_have_no_winner_yet(study: Path) -> None:

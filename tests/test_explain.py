@@ -15,6 +15,7 @@ from study_rig import TINY, run, write_plan
 
 from cnnsearch import events, history, record
 from cnnsearch.ablation import Ablation, Difference, Failure, ablation
+from cnnsearch.errors import InvalidSpecError
 from cnnsearch.events import Retrained
 from cnnsearch.explain.variants import variants
 from cnnsearch.network import Network
@@ -52,6 +53,9 @@ def test_a_variant_differs_in_one_block_and_fits(seed: int) -> None:
     }
     for variant in variants(network):
         assert variant.network == Network.model_validate({**plain, "blocks": wanted.pop(variant.name)})
+    for blocks_that_fit_nowhere in wanted.values():
+        with pytest.raises(InvalidSpecError):
+            Network.model_validate({**plain, "blocks": blocks_that_fit_nowhere})
 
 
 def test_what_does_not_fit_is_left_out() -> None:

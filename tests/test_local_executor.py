@@ -12,7 +12,7 @@ import pytest
 from cnnsearch.errors import RunError
 from cnnsearch.executors.executor import Setup
 from cnnsearch.executors.local import LocalExecutor
-from cnnsearch.executors.process import MOST_LOG_BYTES, environment
+from cnnsearch.executors.process import MOST_LOG_BYTES, WorkerProcess, environment
 from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job, Ready
 from cnnsearch.network import Network
 from cnnsearch.recipe import Recipe
@@ -169,6 +169,22 @@ def test_a_worker_that_dies_before_it_is_ready_has_not_begun_its_trial(tmp_path:
     assert [type(event) for event in heard] == [Died, Ready, Epoch, Epoch, Epoch, Done]
     assert isinstance(heard[0], Died)
     assert heard[0].trial is None
+
+
+def test_where_one_cannot_be_started_none_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin, begun = LocalExecutor._start, list[WorkerProcess]()  # noqa: SLF001
+
+    def fail_at_the_third(executor: LocalExecutor, number: int, device: str, log: Path) -> WorkerProcess:
+        if number == 2:
+            raise BlockingIOError("no more processes")
+        begun.append(begin(executor, number, device, log))
+        return begun[-1]
+
+    monkeypatch.setattr(LocalExecutor, "_start", fail_at_the_third)
+    with pytest.raises(BlockingIOError, match="no more processes"):
+        start(tmp_path, 4)
+    assert len(begun) == 2
+    assert workers() == []
 
 
 def test_workers_that_cannot_start_are_given_up_after_three_times(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_an_order_comes_back_as_it_was(order: Order) -> None:
 @pytest.mark.parametrize(
     "news",
     [
-        Ready(device="cuda:0", torch="2.14.1", seconds=4.0),
+        Ready(),
         Epoch(trial=3, epoch=1, loss=0.1 + 0.2, validation_accuracy=1.0, validation_loss=0.0, seconds=1.5),
         Done(trial=3, stopped=True),
         Failed(trial=3, reason="bug", message="two\nlines"),

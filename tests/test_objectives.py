@@ -22,11 +22,14 @@ from cnnsearch.messages import Done, Event, Job
 from cnnsearch.objectives import HEADS, WORDS, Aim, Latency, Name, Objective, price, price_tag
 from cnnsearch.plan import Plan
 from cnnsearch.ranking import Standing, beats, costs_no_more
+from cnnsearch.report import figures
+from cnnsearch.report.charts import Material
 from cnnsearch.report.write import as_page
 from cnnsearch.study.outcome import Outcome, outcomes
 from cnnsearch.study.screen import table_of
 from cnnsearch.study.summary import SUMMARY
 from cnnsearch.text import read_file
+from cnnsearch.trials import study
 
 CONV = {"out_channels": {"int": [1, 16]}, "kernel_size": {"choice": [1, 3, 5]}, "padding": "same"}
 SMALL: dict[str, Any] = {
@@ -257,6 +260,22 @@ def test_a_latency_is_measured_before_training_and_once_for_each_network_that_is
     assert f"<dt>latency of one image</dt><dd>{tag}</dd>" in page
     assert f'<td class="n">{tag}</td>' in page
     assert [next(iter(column.cells)) for column in columns if column.header == "latency"] == [tag]
+
+
+def test_a_network_whose_latency_cannot_be_measured_costs_no_figure(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, SMALL, objectives={"latency": {}})
+    run, _ = search(wanted, larger_is_better)
+    first = run.ranked[0]
+    unmeasured = [trial.model_copy(update={"latency": None}) if trial is first else trial for trial in run.trials]
+    runs = (run, run._replace(trials=tuple(unmeasured)))
+    wholly, partly = (
+        [figures.draw(figure, Material(each, study(each, scale=100))) for figure in figures.figures(run.aim)]
+        for each in runs
+    )
+    assert [each.reason for each in partly] == [each.reason for each in wholly]
+    front = next(each for each in partly if each.title.startswith("Accuracy against"))
+    shown = {point for trace in front.drawings[0].data for point in trace.x or ()}
+    assert shown == {trial.latency.seconds for trial in run.ranked[1:] if trial.latency}
 
 
 def test_one_network_is_measured_once_whatever_it_is_trained_by(tmp_path: Path) -> None:

@@ -155,6 +155,19 @@ def test_a_second_owner_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.M
     assert str(owner).startswith(f"process {os.getpid()} on {owner.host} (since 20")
 
 
+def test_a_file_system_without_locks_is_told_and_may_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    folder = write_run(tmp_path / "run")
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    with pytest.raises(RunError) as error, lock.owned(folder):
+        pytest.fail("owned")
+    law = f"{folder}: its file system has no locks (No locks available), so two commands could write into the run"
+    assert str(error.value) == f"{law}; give --runs a folder on a local disk"
+    assert read(folder).state == "complete"
+
+
 def test_a_file_where_runs_shall_lie_is_told(tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
     with pytest.raises(RunError) as error, record.own(tmp_path / "runs/x"):

@@ -249,6 +249,22 @@ def test_blocks_that_were_changed_since_are_refused_with_what_they_cost(tmp_path
     assert f"  {law}{before['parameters']:,} and {before['macs']:,}\n" in str(error.value)
 
 
+def test_a_block_that_was_changed_so_that_nothing_fits_is_told_with_its_trial(tmp_path: Path) -> None:
+    search(plan(tmp_path, name="mine", budget={"trials": 1}))
+    record = tmp_path / "mine" / "record.jsonl"
+    told = [json.loads(line) for line in record.read_text().splitlines()]
+    for line in told:
+        del line["crc"]
+        if line["event"] == "asked":
+            line["network"]["blocks"][0]["conv"] = {"out_channels": 1, "kernel_size": 99}
+            cost = f"{line['parameters']:,} parameters and {line['macs']:,} multiply-adds"
+    record.write_text("".join(f"{json.dumps(line)}\n" for line in told))
+    with pytest.raises(RunError) as error:
+        search(plan(tmp_path, name="mine", budget={"trials": 2}))
+    law = f"blocks of the kinds plain: trial 0 had {cost}, and is no valid network now (blocks[0].conv"
+    assert f"  {law}" in str(error.value)
+
+
 def test_a_second_coordinator_is_refused_naming_the_first(tmp_path: Path) -> None:
     wanted = plan(tmp_path, name="mine")
     wanted.folder.mkdir()

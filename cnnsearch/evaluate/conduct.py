@@ -25,7 +25,7 @@ from cnnsearch.plan_file import imports_of
 from cnnsearch.record import Record, own
 from cnnsearch.terminal import Bar
 from cnnsearch.units import counted, percent
-from cnnsearch.verdict import is_judged, lacking, to_judge, verdict
+from cnnsearch.verdict import decided, is_judged, lacking, to_judge, verdict
 from cnnsearch.versions import versions
 
 
@@ -79,12 +79,15 @@ def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> No
         are_over = not run.finals_are_open and trainings.are_over and _are_complete(plan, run)
         if not are_over:
             make_ready(plan)
-        if read.plan.get("finals") != finals:
-            write_whole(folder / PLAN, json.dumps(run.plan, indent=2) + "\n")
         if not are_over:
             for told in _begins(entering, run):
                 bar.say(told)
+            if decided(read) and not read.finals_are_closed:  # cut when all but this was done, or of a former version
+                record.append(FinalsClosed())
             record.append(_opened(plan))
+        if read.plan.get("finals") != finals:  # opened before: else a death here leaves a winner by finals it had not
+            write_whole(folder / PLAN, json.dumps(run.plan, indent=2) + "\n")
+        if not are_over:
             renew(history.read(folder))
             trainings.run_in_workers(plan)
             _judge(plan, folder, record, bar)

@@ -4,7 +4,7 @@ First the best of the search are trained once, with a fresh seed; then the best 
 baselines. What follows is decided by what is done alone, so finals that were cut go on as if they had not been.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -62,6 +62,12 @@ class Field(NamedTuple):
     validation_images: int | None = None
 
     @property
+    def trainings(self) -> Iterator[Training]:
+        """Give all that there may be: of each candidate as many as of a finalist."""
+        yield from (Training(entrant, seed) for entrant in self.candidates for seed in range(self.finals.seeds))
+        yield from (Training(entrant, 0) for entrant in self.baselines)
+
+    @property
     def most_trainings(self) -> int:
         """How many trainings there will be, but for more seeds that finals before had, or a floor asks for."""
         more = min(self.finals.finalists, len(self.candidates)) * (self.finals.seeds - 1)
@@ -100,7 +106,8 @@ def simple_names(plan: Plan) -> tuple[str, ...]:
 def to_train(field: Field, done: Mapping[Key, Retrained]) -> list[Training]:
     """Give what may be trained by what is done, the most urgent first."""
     first = [Training(entrant, 0) for entrant in field.candidates]
-    more = [Training(entrant, seed) for seed in range(1, field.finals.seeds) for entrant in finalists(field, done)]
+    best = finalists(field, done)
+    more = [Training(entrant, seed) for seed in range(1, field.finals.seeds) for entrant in best]
     baselines = [Training(entrant, 0) for entrant in field.baselines]
     return [training for training in chain(first, more, baselines) if training.key not in done]
 

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rich.progress import TimeElapsedColumn
 
 from cnnsearch.download import prepare
 from cnnsearch.errors import DiskFullError
 from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, score_of, to_train
-from cnnsearch.events import Retrained
+from cnnsearch.events import Retrained, Role
 from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.files import make_folder, remove_drafts
@@ -27,7 +27,6 @@ from cnnsearch.seeds import seed_of
 from cnnsearch.terminal import Bar
 from cnnsearch.units import percent
 
-Role = Literal["entrant", "variant"]
 FOLDERS: dict[Role, str] = {"entrant": "finals", "variant": "variants"}
 """Where the weights of a training lie within the run, and until it is over where it stands; of variants none stay."""
 PATIENCE = 0.5  # seconds between looks at what is to be done
@@ -96,9 +95,8 @@ class Trainings:
     def _tidy(self) -> None:
         """Remove what earlier calls that were killed left behind, but for where those go on that still take part."""
         remove_drafts(self._place)
-        kept = {
-            checkpoint_of(self._folder / weights_name(each, self._role)) for each in to_train(self._field, self.done)
-        }
+        left = (training for training in self._field.trainings if training.key not in self.done)
+        kept = {checkpoint_of(self._folder / weights_name(training, self._role)) for training in left}
         for checkpoint in self._place.glob(f"*{CHECKPOINT}"):
             if checkpoint not in kept:
                 checkpoint.unlink()

@@ -73,9 +73,13 @@ class LocalExecutor(Executor):
         self._meter: Meter | None = None
         self._modules, self._log = setup.imports, log
         log.mkdir(parents=True, exist_ok=True)
-        for number, device in enumerate(slots):
-            path = log / f"worker-{number}.log"
-            self._slots.append(_Slot(number, device, path, self._start(number, device, path)))
+        try:
+            for number, device in enumerate(slots):
+                path = log / f"worker-{number}.log"
+                self._slots.append(_Slot(number, device, path, self._start(number, device, path)))
+        except BaseException:  # one could not be started, and nobody can close what was not made
+            self.close()
+            raise
 
     @property
     def slots(self) -> tuple[str, ...]:

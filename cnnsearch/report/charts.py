@@ -1,10 +1,10 @@
 """How is each figure of a run drawn?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
-from math import ceil, floor, log, log10
+from math import ceil, floor, isfinite, log, log10
 from statistics import median
 from typing import Any
 
@@ -86,11 +86,18 @@ def history(material: Material) -> Sequence[Chart]:
 def cost(material: Material) -> Sequence[Chart]:
     """Draw accuracy over each cost, with the Pareto front."""
     _need(material.run.ranked, 1, "accuracies need at least")
-    return [_against(material, name) for name in material.run.aim.shown]
+    ranked, names = material.run.ranked, material.run.aim.shown
+    return [_against(material, name) for name in names if _priced(ranked, name)]
+
+
+def _priced(trials: Iterable[Trial], *names: Name) -> list[Trial]:
+    """Leave out the networks whose latency could not be measured: they have no place on its axis."""
+    return [trial for trial in trials if all(isfinite(price(name, trial, trial.latency)) for name in names)]
 
 
 def _against(material: Material, name: Name) -> Chart:
-    complete, front, aim = material.run.ranked, material.run.front, material.run.aim
+    aim = material.run.aim
+    complete, front = _priced(material.run.ranked, name), _priced(material.run.front, name)
     figure = new_chart()
     rest = [trial for trial in complete if trial not in front]
     figure.add_scatter(**_points(rest, name), mode="markers", name="other networks", marker={"size": 7, "opacity": 0.6})
@@ -138,7 +145,8 @@ def hypervolume(material: Material) -> Sequence[Chart]:
     Costs count by their logarithm, so that half of a small one is worth as much as half of a large one; what is covered
     is measured from the worst accuracy and the highest costs of all complete trials.
     """
-    aim, complete = material.run.aim, sorted(material.run.ranked, key=lambda trial: trial.number)
+    aim = material.run.aim
+    complete = sorted(_priced(material.run.ranked, *aim.costs), key=lambda trial: trial.number)
     _need(complete, 2, "the hypervolume needs at least")
     values = [[trial.accuracy, *map(log, aim.prices(trial, trial.latency))] for trial in complete]
     accuracies, *costs = zip(*values, strict=True)

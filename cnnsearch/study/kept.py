@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cnnsearch import history
-from cnnsearch.errors import RunError
+from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.files import write_whole
 from cnnsearch.history import PLAN, Run
 from cnnsearch.own.keep import changes as changed_images
@@ -53,8 +53,13 @@ def _changed_blocks(run: Run) -> Iterator[str]:
         if kinds <= seen:
             continue
         seen |= kinds
-        cost = trial.network.cost
-        if (cost.parameters, cost.macs) != (trial.parameters, trial.macs):
-            before = f"{trial.parameters:,} parameters and {trial.macs:,} multiply-adds"
-            now = f"{cost.parameters:,} and {cost.macs:,}"
-            yield f"blocks of the kinds {', '.join(sorted(kinds))}: trial {trial.number} had {before}, now {now}"
+        before = f"trial {trial.number} had {trial.parameters:,} parameters and {trial.macs:,} multiply-adds"
+        try:
+            cost = trial.network.cost
+        except InvalidSpecError as error:
+            law = f"{before}, and is no valid network now ({'; '.join(map(str, error.faults))})"
+        else:
+            if (cost.parameters, cost.macs) == (trial.parameters, trial.macs):
+                continue
+            law = f"{before}, now {cost.parameters:,} and {cost.macs:,}"
+        yield f"blocks of the kinds {', '.join(sorted(kinds))}: {law}"

@@ -80,12 +80,9 @@ class Ledger:
         """By network: measured again it would differ by chance, and by what else the machine does."""
         self.costs = {trial.number: self._aim.prices(trial, trial.latency) for trial in run.trials}
         """By trial what its network costs, of the costs that shall be small."""
-        self.complete: dict[int, Standing] = {}
+        self.complete: dict[int, Standing] = run.standings
         """By trial how good the complete ones are."""
         self.best: Best | None = None
-        for trial in run.trials:
-            if trial.state == "complete" and trial.score is not None:
-                self.complete[trial.number] = self._aim.standing(trial.score, trial, trial.latency)
         for trial in run.ranked[:1]:
             self.best = self._best(trial.number, trial.network, trial)
         self.seconds_before = run.seconds

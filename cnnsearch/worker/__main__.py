@@ -4,7 +4,6 @@ import argparse
 import faulthandler
 import signal
 from pathlib import Path
-from time import perf_counter
 
 from cnnsearch.imports import import_kinds
 from cnnsearch.messages import Ready
@@ -13,7 +12,6 @@ from cnnsearch.worker.pipe import Coordinator
 
 def main() -> None:
     """Load the data set, then do job after job until the coordinator closes the pipe."""
-    began = perf_counter()
     options = _options()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to answer
@@ -32,7 +30,7 @@ def main() -> None:
     import_kinds(options.imports)
     device = torch.device(options.device)
     data = load(options.dataset, options.data_root, device)
-    coordinator.say(Ready(device=options.device, torch=str(torch.__version__), seconds=perf_counter() - began))
+    coordinator.say(Ready())
     while True:
         for news in run(coordinator.next_job(), data, coordinator.stops):
             coordinator.say(news)
