@@ -22,33 +22,17 @@ MOST_CLASSES = 10
 
 def describe(plan: Plan) -> Iterator[str]:
     """Give the lines of a dry run."""
-    facts, budget = plan.facts, plan.budget
-    devices = plan.devices
-    limits = ", ".join(f"{name} {most:,}" for name, most in plan.limits.model_dump(exclude_none=True).items())
-    yield f"run       {plan.folder}"
-    yield (
-        f"data      {facts.name}: {facts.train_images:,} training images, {facts.validation_images:,} for validation, "
-        f"{facts.test_images:,} for the test; {_classes(facts)}"
-    )
-    if facts.key == "mnist" and not mnist_on_disk(plan.data_folder):
-        yield f"download  its files are not in {mnist_folder(plan.data_folder)} yet"
-    if facts.notice:
-        yield f"notice    {facts.notice}"
-    again = ", again until more trials promise too little" if budget.until_flat else ""
-    yield f"budget    {budget.trials} trials{f', {budget.minutes:g} minutes' if budget.minutes else ''}{again}"
     run = read(plan.folder) if (plan.folder / RECORD).is_file() else None
     done, over = (run.counted, _are_held(plan, run)) if run else (0, False)
+    drawn = list(_draws(plan))
+    yield from _data(plan)
+    again = ", again until more trials promise too little" if plan.budget.until_flat else ""
+    minutes = f", {plan.budget.minutes:g} minutes" if plan.budget.minutes else ""
+    yield f"budget    {plan.budget.trials} trials{minutes}{again}"
     if run:
         finals = "; the finals have a winner" if over else "; finals have begun" if run.retrained else ""
-        yield f"done      {done} of {budget.trials} trials{finals}"
-    yield f"sought    {plan.aim}"
-    yield f"limits    {limits or 'none'}"
-    drawn = list(_draws(plan))
-    yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan, drawn)}"
-    yield f"workers   {len(devices)}: {', '.join(devices)}"
-    yield f"space     {size(plan.searched)}"
-    yield from never_drawn(plan.searched, "space.")
-    yield f"recipe    {_recipe(plan)}"
+        yield f"done      {done} of {plan.budget.trials} trials{finals}"
+    yield from _search(plan, drawn)
     if plan.start:
         yield "\ntried first:"
     for network in plan.start:
@@ -58,7 +42,31 @@ def describe(plan: Plan) -> Iterator[str]:
     for network in shown.values():
         yield f"  {priced(network)}{_over(plan, network)}"
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
-    yield f"\nforecast  {forecast(plan, allowed, devices, done, decided=over)}"
+    yield f"\nforecast  {forecast(plan, allowed, plan.devices, done, decided=over)}"
+
+
+def _data(plan: Plan) -> Iterator[str]:
+    facts = plan.facts
+    yield f"run       {plan.folder}"
+    yield (
+        f"data      {facts.name}: {facts.train_images:,} training images, {facts.validation_images:,} for validation, "
+        f"{facts.test_images:,} for the test; {_classes(facts)}"
+    )
+    if facts.key == "mnist" and not mnist_on_disk(plan.data_folder):
+        yield f"download  its files are not in {mnist_folder(plan.data_folder)} yet"
+    if facts.notice:
+        yield f"notice    {facts.notice}"
+
+
+def _search(plan: Plan, drawn: Sequence[Candidate]) -> Iterator[str]:
+    limits = ", ".join(f"{name} {most:,}" for name, most in plan.limits.model_dump(exclude_none=True).items())
+    yield f"sought    {plan.aim}"
+    yield f"limits    {limits or 'none'}"
+    yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan, drawn)}"
+    yield f"workers   {len(plan.devices)}: {', '.join(plan.devices)}"
+    yield f"space     {size(plan.searched)}"
+    yield from never_drawn(plan.searched, "space.")
+    yield f"recipe    {_recipe(plan)}"
 
 
 def _are_held(plan: Plan, run: Run) -> bool:
