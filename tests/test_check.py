@@ -296,6 +296,17 @@ def test_a_reader_that_has_enough_ends_a_command_quietly(command: str) -> None:
     assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")
 
 
+def test_of_several_files_each_is_told_whatever_is_wrong_in_another(capsys: pytest.CaptureFixture[str]) -> None:
+    network = {"input": IMAGE, "blocks": [{"conv": CONV}], "classes": 10}
+    good, bad = written("good.json", network), written("bad.json", {**network, "classes": 1})
+    assert main([good]) == 0
+    alone = capsys.readouterr().out
+    assert main([bad, good, good]) == 2
+    said = capsys.readouterr()
+    assert said.out == f"{good}:\n{alone}\n" * 2
+    assert said.err.startswith(f"{bad}: no valid network (read as a network: it has `input` at its top and no hole)\n")
+
+
 def test_an_option_that_fits_nowhere_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     pool = {"choice": [None, {"kernel_size": 40}, {"kernel_size": {"choice": [2, 30]}}]}
     block = {"conv": {"out_channels": 8, "kernel_size": 3}, "maxpool": pool}

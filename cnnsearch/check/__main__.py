@@ -1,9 +1,10 @@
-"""`python -m cnnsearch.check FILE`: what is this file, or what is wrong in it? Nothing imports this file."""
+"""`python -m cnnsearch.check FILE ...`: what is this file, or what is wrong in it? Nothing imports this file."""
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from cnnsearch.check.describe import describe
@@ -14,23 +15,31 @@ from cnnsearch.imports import import_kinds
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command line; give the exit status: 0 fine, 2 something is wrong in the file, else as everywhere."""
+    """Run one command line; give the exit status: 0 fine, 2 something is wrong in a file, else as everywhere."""
     given = _given(arguments)
+    tasks = [partial(_describe, path, given.imports, named=len(given.files) > 1) for path in given.files]
+    if given.write_schemas:
+        tasks.insert(0, partial(_write_schemas, given.write_schemas, given.imports))
+    return max(map(_status_of, tasks))
+
+
+def _status_of(task: Callable[[], None]) -> int:
     try:
-        if given.write_schemas:
-            import_kinds(given.imports)
-            _write_schemas(given.write_schemas)
-        if given.file:
-            for line in describe(read(given.file, given.imports)):
-                print(line)
+        task()
     except (RefusedError, CnnsearchError, OSError) as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, RefusedError) else status_of(error)
     return 0
 
 
+def _describe(path: Path, imports: Sequence[str], *, named: bool) -> None:
+    lines = describe(read(path, imports))
+    for line in (f"{path}:", *lines, "") if named else lines:
+        print(line)
+
+
 class _Given(argparse.Namespace):
-    file: Path | None
+    files: list[Path]
     imports: list[str]
     write_schemas: Path | None
 
@@ -42,7 +51,7 @@ def _given(arguments: Sequence[str]) -> _Given:
         epilog="A file with one of input, blocks, head, classes at its top is a network, or with holes a space; "
         "any other is a plan.",
     )
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="what to check")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="what to check")
     parser.add_argument(
         "--import", dest="imports", action="append", default=[], metavar="MODULE",
         help="a module of one's own that registers kinds of blocks; may be given several times",
@@ -52,14 +61,15 @@ def _given(arguments: Sequence[str]) -> _Given:
         help="write network.schema.json and plan.schema.json for editors, with the kinds of blocks imported",
     )  # fmt: skip
     given = parser.parse_args(arguments, namespace=_Given())
-    if not (given.file or given.write_schemas):
+    if not (given.files or given.write_schemas):
         parser.error("what is to be checked? give a FILE, or --write-schemas FOLDER")
     return given
 
 
-def _write_schemas(folder: Path) -> None:
+def _write_schemas(folder: Path, imports: Sequence[str]) -> None:
     from cnnsearch.schema import network_schema, plan_schema
 
+    import_kinds(imports)
     for name, schema in (("network", network_schema()), ("plan", plan_schema())):
         path = folder / f"{name}.schema.json"
         folder.mkdir(parents=True, exist_ok=True)
