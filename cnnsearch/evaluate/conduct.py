@@ -79,7 +79,6 @@ def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> No
         are_over = not run.finals_are_open and trainings.are_over and _are_complete(plan, run)
         if not are_over:
             make_ready(plan)
-        if not are_over:
             for told in _begins(entering, run):
                 bar.say(told)
             if decided(read) and not read.finals_are_closed:  # cut when all but this was done, or of a former version
