@@ -30,8 +30,7 @@ def describe(plan: Plan) -> Iterator[str]:
     minutes = f", {plan.budget.minutes:g} minutes" if plan.budget.minutes else ""
     yield f"budget    {plan.budget.trials} trials{minutes}{again}"
     if run:
-        finals = "; the finals have a winner" if over else "; finals have begun" if run.retrained else ""
-        yield f"done      {done} of {plan.budget.trials} trials{finals}"
+        yield f"done      {done} of {plan.budget.trials} trials{_finals(run, over=over)}"
     yield from _search(plan, drawn)
     if plan.start:
         yield "\ntried first:"
@@ -64,7 +63,7 @@ def _search(plan: Plan, drawn: Sequence[Candidate]) -> Iterator[str]:
     yield f"limits    {limits or 'none'}"
     yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan, drawn)}"
     yield f"workers   {len(plan.devices)}: {', '.join(plan.devices)}"
-    yield f"space     {size(plan.searched)}"
+    yield f"space     {size(plan.searched)}{'; limits are not counted' if limits else ''}"
     yield from never_drawn(plan.searched, "space.")
     yield f"recipe    {_recipe(plan)}"
 
@@ -73,6 +72,14 @@ def _are_held(plan: Plan, run: Run) -> bool:
     """Say whether the finals are over that the plan asks for; where it asks for none, those that were held."""
     asked = plan.stored()["finals"]
     return decided(run) is not None and asked in (None, run.plan.get("finals"))
+
+
+def _finals(run: Run, *, over: bool) -> str:
+    if over:
+        return "; the finals have a winner"
+    if decided(run):
+        return "; the winner is that of other finals"
+    return "; the finals have begun" if run.retrained else ""
 
 
 def out_of_reach(plan: Plan) -> str:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Self, cast, get_args
+from typing import Any, Self, TypeGuard, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -13,7 +13,7 @@ from cnnsearch.text import read_json
 
 HOLES = ("choice", "int", "float", "repeat")
 """What opens a hole where a value might stand."""
-_BOUNDS = {"low", "high", "min", "max", "step", "log"}  # what others name the ends of a range
+_BOUNDS = {"low", "high", "min", "max"}  # what others name the ends of a range
 _OF_LENGTH = {"too_short", "too_long"}  # pydantic's own names of faults
 
 
@@ -152,13 +152,24 @@ def way_out_of_hole(value: object) -> str:
     keys = cast("dict[object, object]", value) if isinstance(value, dict) else {}
     scalars = {item for item in items if isinstance(item, str | int | float)}
     if 1 < len(scalars) == len(items):  # no option stands twice
-        return f'; a choice in a space is written {{"choice": {brief(items)}}}'
-    if keys and keys.keys() <= _BOUNDS:
-        return '; a range in a space is written {"int": [LOW, HIGH]}, or {"float": ...}'
+        law = f'; a choice in a space is written {{"choice": {brief(items)}}}'
+        return f"{law}, a range {_range(items)}" if _may_be_ends(items) else law
+    values = [*keys.values()]
+    if keys.keys() <= _BOUNDS and _may_be_ends(values):
+        return f"; a range in a space is written {_range(values)}"
     if not keys.keys().isdisjoint(HOLES):
         return "; no hole may stand here"
     near = [name for key in keys for name in get_close_matches(str(key), HOLES, n=1)]
     return f"; perhaps you meant {near[0]!r}" if near else ""
+
+
+def _may_be_ends(values: Sequence[object]) -> TypeGuard[Sequence[float]]:
+    return len(values) == 2 and all(type(value) in {int, float} for value in values)  # noqa: PLR2004 (low and high)
+
+
+def _range(ends: Sequence[float]) -> str:
+    kind = "int" if all(isinstance(end, int) for end in ends) else "float"
+    return f'{{"{kind}": {brief(sorted(ends))}}}'
 
 
 def _is_secret(path: Sequence[str | int], word: type[BaseModel]) -> bool:

@@ -139,7 +139,7 @@ def test_of_finals_that_are_over_only_others_are_forecast(tmp_path: Path, monkey
     until_flat = {**asked, "budget": {"trials": 10, "until_flat": True}}
     assert line("forecast", **until_flat) == "forecast  nothing is left to do", "once finals were held"
     others = {**asked, "finals": {"epochs": 4}}
-    assert line("done", **others) == "done      10 of 10 trials"
+    assert line("done", **others) == "done      10 of 10 trials; the winner is that of other finals"
     assert "for the finals" in line("forecast", **others)
     assert line("forecast", **{**asked, "finals": None}) == "forecast  nothing is left to do"
 

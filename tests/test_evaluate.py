@@ -748,7 +748,7 @@ def test_the_page_tells_how_the_winner_was_trained(study: Path) -> None:
     assert found.winner.trial
     assert found.winner.recipe
     assert found.winner.trial.recipe.epochs == 2
-    assert other_schedule(found.winner) == ", which were of 1 epoch in place of 2"
+    assert other_schedule(found.winner) == " (of 1 epoch in place of 2)"
     assert escape(found.winner.recipe.model_dump_json(indent=2)) in as_page(run)
     equal = found.winner._replace(trial=found.winner.trial.model_copy(update={"recipe": found.winner.recipe}))
     assert other_schedule(equal) == ""

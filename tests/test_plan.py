@@ -192,7 +192,7 @@ def test_an_unknown_key_hides_no_fault_below_another() -> None:
 
 
 NUMBER = "input should be a valid integer, not"
-RANGE = '{"int": [LOW, HIGH]}, or {"float": ...}'
+CHOICE = "a choice in a space is written"
 PAIR = "must be a whole number or a [height, width] pair of them, not"
 
 
@@ -201,15 +201,15 @@ PAIR = "must be a whole number or a [height, width] pair of them, not"
     [
         (
             {"out_channels": [8, 16]},
-            f'out_channels: {NUMBER} [8, 16]; a choice in a space is written {{"choice": [8, 16]}}',
+            f'out_channels: {NUMBER} [8, 16]; {CHOICE} {{"choice": [8, 16]}}, a range {{"int": [8, 16]}}',
         ),
         (
             {"kernel_size": [3, 5, 7]},
-            f'kernel_size: {PAIR} [3, 5, 7]; a choice in a space is written {{"choice": [3, 5, 7]}}',
+            f'kernel_size: {PAIR} [3, 5, 7]; {CHOICE} {{"choice": [3, 5, 7]}}',
         ),
         (
             {"out_channels": {"min": 8, "max": 16}},
-            f"out_channels: {NUMBER} {{'max': 16, 'min': 8}}; a range in a space is written {RANGE}",
+            f"out_channels: {NUMBER} {{'max': 16, 'min': 8}}; a range in a space is written {{\"int\": [8, 16]}}",
         ),
     ],
 )

@@ -139,4 +139,4 @@ def _judge(plan: Plan, folder: Path, record: Record, bar: Bar) -> None:
         bar.doing("reading the test images")
         count = judge(run, to_judge(found), data, fit, root, record)
         if count:
-            bar.say(f"the test images were read for {count} trained models")
+            bar.say(f"the test images were read for {counted(count, 'trained model', 'trained models')}")

@@ -16,9 +16,9 @@ from cnnsearch.verdict import Verdict, other_schedule
 STUDY = "study.json"
 
 USE = """\
-Every model takes float pixels from 0 to 1 of shape (images, {image}), any number of images at once, and gives a logit
-for each class; mean and spread of the training pixels are inside. No file needs cnnsearch. `model.pt2` holds a pickle:
-torch.export.load is for files you trust.
+Every model takes `pixels`, floats from 0 to 1 of shape (images, {image}), any number of images at once (a tensor, or
+for ONNX an array of numpy), and gives a logit for each class; mean and spread of the training pixels are inside. No
+file needs cnnsearch. `model.pt2` holds a pickle: torch.export.load is for files you trust.
 
 ```python
 from model import CLASSES, load                                   # model.py: torch and safetensors
@@ -28,7 +28,7 @@ import torch                                                      # model.pt2: t
 logits = torch.export.load("model.pt2").module()(pixels)
 
 import onnxruntime                                                # model.onnx, model.int8.onnx: ONNX Runtime
-logits, = onnxruntime.InferenceSession("model.onnx").run(None, {{"pixels": pixels}})
+logits, = onnxruntime.InferenceSession("model.onnx").run(None, {{"pixels": pixels.numpy()}})
 ```
 
 The class names travel in `CLASSES` of model.py, in the extra file `classes.json` of model.pt2, and in the entry
