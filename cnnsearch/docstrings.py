@@ -16,19 +16,18 @@ from pydantic import BaseModel
 
 def docstrings(word: type[BaseModel]) -> dict[str, str]:
     """Give each field's docstring by its name, the inherited ones too; a field may have none."""
-    written = {name: text for base in reversed(word.__mro__) for name, text in _of_class(base).items()}
+    words = [base for base in reversed(word.__mro__) if issubclass(base, BaseModel) and base is not BaseModel]
+    written = {
+        name: text for base in words for name, text in _of_module(base.__module__).get(base.__name__, {}).items()
+    }
     return {name: written[name] for name in word.model_fields if name in written}
-
-
-def _of_class(class_: type) -> dict[str, str]:
-    return _of_module(class_.__module__).get(class_.__name__, {}) if issubclass(class_, BaseModel) else {}
 
 
 @cache
 def _of_module(name: str) -> dict[str, dict[str, str]]:
     try:
         source = inspect.getsource(sys.modules[name])
-    except (OSError, TypeError):  # typed at a prompt
+    except (KeyError, OSError, TypeError):  # typed at a prompt, or imported in a way of its own
         return {}
     classes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef))
     return {class_.name: dict(_fields(class_)) for class_ in classes}

@@ -5,6 +5,7 @@ dies, however it dies: no stale locks, no clock, no heartbeat. The file stays wh
 would let two owners in, each with a file of its own). On network file systems the lock is as good as their `flock` is.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -20,6 +21,8 @@ from cnnsearch.errors import RunError
 from cnnsearch.files import open_own
 
 NAME = "lock"
+NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
+"""What `flock` says on a file system that has none."""
 PATIENCE = 0.5  # seconds: `is_owned` of a reader holds the lock for microseconds; that refuses no owner
 
 
@@ -78,8 +81,10 @@ def is_owned(folder: Path) -> bool:
         return False
     try:
         return not _lock(descriptor, shared=True)
-    except OSError:  # its file system has no locks, so nobody can have taken one
-        return False
+    except OSError as error:
+        if error.errno in NO_LOCKS:  # so nobody can have taken one
+            return False
+        raise
     finally:
         os.close(descriptor)
 
@@ -95,8 +100,10 @@ def _own(descriptor: int, folder: Path) -> None:
         if _lock_patiently(descriptor):
             return
     except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
         law = f"{folder}: its file system has no locks ({error.strerror}), so two commands could write into the run"
-        raise RunError(f"{law}; give --runs a folder on a local disk") from None
+        raise RunError(f"{law}; let runs lie on a local disk (a study's --runs)") from None
     raise RunError(f"{_taken(folder)}; a new study can take another --name")
 
 

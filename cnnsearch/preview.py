@@ -63,15 +63,14 @@ def _search(plan: Plan, drawn: Sequence[Candidate]) -> Iterator[str]:
     yield f"limits    {limits or 'none'}"
     yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan, drawn)}"
     yield f"workers   {len(plan.devices)}: {', '.join(plan.devices)}"
-    yield f"space     {size(plan.searched)}{'; limits are not counted' if limits else ''}"
+    yield f"space     {size(plan.searched)}{'; before limits' if limits else ''}"
     yield from never_drawn(plan.searched, "space.")
     yield f"recipe    {_recipe(plan)}"
 
 
 def _are_held(plan: Plan, run: Run) -> bool:
     """Say whether the finals are over that the plan asks for; where it asks for none, those that were held."""
-    asked = plan.stored()["finals"]
-    return decided(run) is not None and asked in (None, run.plan.get("finals"))
+    return decided(run) is not None and plan.finals in (None, run.finals)
 
 
 def _finals(run: Run, *, over: bool) -> str:

@@ -59,7 +59,8 @@ class _Described(GenerateJsonSchema):
         described = super().model_schema(schema)
         fields: dict[str, Schema] = described.get("properties", {})
         for name, docstring in docstrings(schema["cls"]).items():
-            fields[name]["description"] = docstring
+            if name in fields:  # by its alias, if it has one
+                fields[name]["description"] = docstring
         return described
 
     def field_title_should_be_set(self, schema: CoreSchema | Any) -> bool:  # noqa: ANN401 (as pydantic has it)

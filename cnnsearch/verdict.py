@@ -148,12 +148,12 @@ def lacking(run: Run) -> str:
 
 
 def other_schedule(winner: Row) -> str:
-    """Say behind the finals' score where the search trained for another number of epochs: the gap tells of that too."""
+    """Say how long the finals' trainings were, where the search had others: then the gap tells of that too."""
     assert winner.trial
     before, recipe = winner.trial.recipe.epochs, winner.recipe
     if recipe is None or recipe.epochs == before:
         return ""
-    return f" (of {counted(recipe.epochs, 'epoch', 'epochs')} in place of {before})"
+    return f", of {counted(recipe.epochs, 'epoch', 'epochs')} in place of {before}"
 
 
 def to_judge(verdict: Verdict) -> list[Retrained]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Self, TypeGuard, cast, get_args
+from typing import Any, ClassVar, Self, TypeGuard, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -13,6 +13,7 @@ from cnnsearch.text import read_json
 
 HOLES = ("choice", "int", "float", "repeat")
 """What opens a hole where a value might stand."""
+MOST_ITEMS = 6  # that `brief` shows
 _BOUNDS = {"low", "high", "min", "max"}  # what others name the ends of a range
 _OF_LENGTH = {"too_short", "too_long"}  # pydantic's own names of faults
 
@@ -27,6 +28,8 @@ class Word(BaseModel):
         allow_inf_nan=False,
         validate_default=True,
     )
+    takes_holes: ClassVar[bool] = True
+    """Whether a hole may stand for a value of it, in a space or recipe."""
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:  # noqa: ANN401 (the border: anything may come)
@@ -136,27 +139,33 @@ def _say(detail: ErrorDetails, word: type[BaseModel]) -> str:
         limit = detail["ctx"]  # pyright: ignore[reportTypedDictNotRequiredAccess] (these two have it)
         length = f"at least {limit['min_length']}" if "min_length" in limit else f"at most {limit['max_length']}"
         return f"must have {length} items, not {limit['actual_length']}"
-    seen = "what is given" if _is_secret(detail["loc"], word) else f"{brief(detail['input'])}{_way_out(detail)}"
+    seen = "what is given" if _is_secret(detail["loc"], word) else f"{brief(detail['input'])}{_way_out(detail, word)}"
     return f"{message[0].lower()}{message[1:]}, not {seen}"
 
 
-def _way_out(detail: ErrorDetails) -> str:
+def _way_out(detail: ErrorDetails, word: type[BaseModel]) -> str:
     options = re.findall("'([^']*)'", detail["msg"]) if detail["type"] == "literal_error" else []
     near = get_close_matches(str(detail["input"])[:MOST_SHOWN].lower(), options, n=1)
-    return f"; perhaps you meant {near[0]!r}" if near else way_out_of_hole(detail["input"])
+    if near:
+        return f"; perhaps you meant {near[0]!r}"
+    meant = hole_meant(detail["input"]) if issubclass(word, Word) and word.takes_holes else ""
+    return meant or _way_out_of_hole(detail["input"])
 
 
-def way_out_of_hole(value: object) -> str:
-    """Say how a hole is written, where a value looks as if it were meant for one."""
+def hole_meant(value: object) -> str:
+    """Say how a choice or a range is written, where a value looks as if it were meant for one."""
     items = cast("list[object]", value) if isinstance(value, list) else []
-    keys = cast("dict[object, object]", value) if isinstance(value, dict) else {}
     scalars = {item for item in items if isinstance(item, str | int | float)}
     if 1 < len(scalars) == len(items):  # no option stands twice
-        law = f'; a choice in a space is written {{"choice": {brief(items)}}}'
+        law = f'; a choice in a space is written {{"choice": {brief(items) if len(items) <= MOST_ITEMS else "[...]"}}}'
         return f"{law}, a range {_range(items)}" if _may_be_ends(items) else law
-    values = [*keys.values()]
-    if keys.keys() <= _BOUNDS and _may_be_ends(values):
-        return f"; a range in a space is written {_range(values)}"
+    keys = cast("dict[object, object]", value) if isinstance(value, dict) else {}
+    ends = [*keys.values()]
+    return f"; a range in a space is written {_range(ends)}" if keys.keys() <= _BOUNDS and _may_be_ends(ends) else ""
+
+
+def _way_out_of_hole(value: object) -> str:
+    keys = cast("dict[object, object]", value) if isinstance(value, dict) else {}
     if not keys.keys().isdisjoint(HOLES):
         return "; no hole may stand here"
     near = [name for key in keys for name in get_close_matches(str(key), HOLES, n=1)]

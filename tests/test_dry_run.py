@@ -138,6 +138,8 @@ def test_of_finals_that_are_over_only_others_are_forecast(tmp_path: Path, monkey
     assert line("forecast", **asked) == "forecast  nothing is left to do"
     until_flat = {**asked, "budget": {"trials": 10, "until_flat": True}}
     assert line("forecast", **until_flat) == "forecast  nothing is left to do", "once finals were held"
+    cut = {**asked, "budget": {"trials": 8, "until_flat": True}}
+    assert "nothing for the search" not in line("forecast", **cut), "6 are left of twice 8"
     others = {**asked, "finals": {"epochs": 4}}
     assert line("done", **others) == "done      10 of 10 trials; the winner is that of other finals"
     assert "for the finals" in line("forecast", **others)

@@ -683,6 +683,23 @@ def test_others_after_finals_without_a_last_word_keep_the_former_winners_files(
     assert (study / "winner/weights.safetensors").read_bytes() == weights
 
 
+def test_a_study_with_other_finals_keeps_the_former_winners_files_too(study: Path) -> None:
+    without_last_words(study)
+    weights = (study / "winner/weights.safetensors").read_bytes()
+    longer = plan(study.parent, WITH_FINALS, finals={**FINALS, "epochs": 2})
+
+    def interrupted(*_: object) -> None:
+        assert history.plan_of(study)["finals"]["epochs"] == 2
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trainings, "run_in_workers", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cnnsearch.search(longer, quiet=True)
+    assert history.read(study).finals_are_open
+    assert (study / "winner/weights.safetensors").read_bytes() == weights
+
+
 def test_a_death_between_the_record_and_the_plan_of_other_finals_leaves_no_winner(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -748,7 +765,7 @@ def test_the_page_tells_how_the_winner_was_trained(study: Path) -> None:
     assert found.winner.trial
     assert found.winner.recipe
     assert found.winner.trial.recipe.epochs == 2
-    assert other_schedule(found.winner) == " (of 1 epoch in place of 2)"
+    assert other_schedule(found.winner) == ", of 1 epoch in place of 2"
     assert escape(found.winner.recipe.model_dump_json(indent=2)) in as_page(run)
     equal = found.winner._replace(trial=found.winner.trial.model_copy(update={"recipe": found.winner.recipe}))
     assert other_schedule(equal) == ""

@@ -276,6 +276,13 @@ def test_a_network_whose_latency_cannot_be_measured_costs_no_figure(tmp_path: Pa
     front = next(each for each in partly if each.title.startswith("Accuracy against"))
     shown = {point for trace in front.drawings[0].data for point in trace.x or ()}
     assert shown == {trial.latency.seconds for trial in run.ranked[1:] if trial.latency}
+    assert [len(trace.x) for trace in front.drawings[0].data if trace.name == "best"] == [0]
+    none = run._replace(trials=tuple(trial.model_copy(update={"latency": None}) for trial in run.trials))
+    reasons = [figures.draw(each, Material(none, study(none, scale=100))).reason for each in figures.figures(run.aim)]
+    assert [reason for reason in reasons if "measured" in reason] == [
+        "latency could be measured for no network",
+        "the hypervolume needs measured costs, of at least 2 complete trials; there are 0",
+    ]
 
 
 def test_one_network_is_measured_once_whatever_it_is_trained_by(tmp_path: Path) -> None:

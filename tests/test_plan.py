@@ -218,6 +218,10 @@ def test_what_is_meant_for_a_hole_is_told_how_one_is_written(conv: dict[str, Any
     assert refusal(space=space) == f"space.blocks[0].conv.{law}"
 
 
+def test_no_hole_is_offered_where_none_may_stand() -> None:
+    assert refusal(budget={"trials": [10, 20]}) == f"budget.trials: {NUMBER} [10, 20]"
+
+
 def test_a_secret_that_looks_like_a_choice_is_not_shown() -> None:
     assert "hunter2" not in refusal(storage=["postgresql://me:hunter2@host/db"])
 

@@ -164,7 +164,7 @@ def test_a_file_system_without_locks_is_told_and_may_be_read(tmp_path: Path, mon
     with pytest.raises(RunError) as error, lock.owned(folder):
         pytest.fail("owned")
     law = f"{folder}: its file system has no locks (No locks available), so two commands could write into the run"
-    assert str(error.value) == f"{law}; give --runs a folder on a local disk"
+    assert str(error.value) == f"{law}; let runs lie on a local disk (a study's --runs)"
     assert read(folder).state == "complete"
 
 

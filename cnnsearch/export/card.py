@@ -17,7 +17,7 @@ STUDY = "study.json"
 
 USE = """\
 Every model takes `pixels`, floats from 0 to 1 of shape (images, {image}), any number of images at once (a tensor, or
-for ONNX an array of numpy), and gives a logit for each class; mean and spread of the training pixels are inside. No
+for ONNX a NumPy array), and gives a logit for each class; mean and spread of the training pixels are inside. No
 file needs cnnsearch. `model.pt2` holds a pickle: torch.export.load is for files you trust.
 
 ```python
@@ -90,11 +90,11 @@ def _tested(verdict: Verdict | None) -> str:
     low, high = (percent(end) for end in verdict.winner.test_interval)
     by_seed = [accuracy for accuracy in verdict.winner.test_accuracies if accuracy is not None]
     best = verdict.winner.test_accuracies[verdict.winner.best] or 0.0
-    gap = f"{100 * verdict.optimism_gap:+.2f} points{other_schedule(verdict.winner)}"
+    gap = f"{100 * verdict.optimism_gap:+.2f} points"
     return (
         f"Of the test images it reads {percent(best)} right (95 % interval {low} to {high}); trained with each seed: "
         f"{', '.join(map(percent, by_seed))}. The test images were opened {times(verdict.test_opened)}. Optimism gap "
-        f"(the search's score less the mean score of the trainings after it): {gap}."
+        f"(the search's score less the mean score of the trainings after it{other_schedule(verdict.winner)}): {gap}."
     )
 
 

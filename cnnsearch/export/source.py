@@ -1,6 +1,6 @@
 """Which trained network is exported, and what does its run say about it?"""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -38,7 +38,14 @@ def find(folder: Path) -> Source:
     result = decided(run) if run else None
     # Where finals were begun anew and are not over, `winner/` holds that of former ones, of which nothing is told now;
     # where they are over, no other network takes the place of a winner that was lost.
-    role, files = _place(folder, _PLACES[:1] if result else _PLACES[1:] if run else _PLACES)
+    place = _place(folder, _PLACES[:1] if result else _PLACES[1:] if run else _PLACES)
+    if place is None and result:
+        law = f"{folder / WINNER}: no {NETWORK} with {WEIGHTS}, though the finals have a winner"
+        raise RunError(f"{law}; `python -m cnnsearch.evaluate {folder}` writes them again")
+    if place is None:
+        law = f"{folder}: no {NETWORK} with {WEIGHTS} in winner/, in best/ or in itself"
+        raise RunError(f"{law}; give the folder of a run that has a result, such as runs/NAME")
+    role, files = place
     classifier = weights.load(files)
     if _network(files / NETWORK).fingerprint != classifier.network.fingerprint:
         law = f"{files / NETWORK} describes another network than {WEIGHTS} beside it holds"
@@ -56,16 +63,12 @@ def refuse_others(folder: Path, file: Path, result: Verdict) -> None:
         raise RunError(f"{law}; `python -m cnnsearch.evaluate {folder}` writes the winner's again")
 
 
-def _place(folder: Path, places: Sequence[tuple[Role, str]]) -> tuple[Role, Path]:
+def _place(folder: Path, places: Iterable[tuple[Role, str]]) -> tuple[Role, Path] | None:
     for role, name in places:
         files = folder / name
         if (files / NETWORK).is_file() and (files / WEIGHTS).is_file():
             return role, files
-    if places == _PLACES[:1]:
-        law = f"{folder / WINNER}: no {NETWORK} with {WEIGHTS}, though the finals have a winner"
-        raise RunError(f"{law}; `python -m cnnsearch.evaluate {folder}` writes them again")
-    law = f"{folder}: no {NETWORK} with {WEIGHTS} in winner/, in best/ or in itself"
-    raise RunError(f"{law}; give the folder of a run that has a result, such as runs/NAME")
+    return None
 
 
 def _network(path: Path) -> Network:

@@ -86,8 +86,10 @@ def history(material: Material) -> Sequence[Chart]:
 def cost(material: Material) -> Sequence[Chart]:
     """Draw accuracy over each cost, with the Pareto front."""
     _need(material.run.ranked, 1, "accuracies need at least")
-    ranked, names = material.run.ranked, material.run.aim.shown
-    return [_against(material, name) for name in names if _priced(ranked, name)]
+    names: list[Name] = [name for name in material.run.aim.shown if _priced(material.run.ranked, name)]
+    if not names:
+        raise NotYetError(f"{' and '.join(material.run.aim.shown)} could be measured for no network")
+    return [_against(material, name) for name in names]
 
 
 def _priced(trials: Iterable[Trial], *names: Name) -> list[Trial]:
@@ -106,7 +108,8 @@ def _against(material: Material, name: Name) -> Chart:
         line["mode"] = "markers"
     figure.add_scatter(**_points(front, name), **line, name="nobody is better in everything")
     star = {"size": 17, "symbol": "star"}
-    figure.add_scatter(**_points(complete[:1], name), mode="markers", name="best", marker=star)
+    best = _priced(material.run.ranked[:1], name)
+    figure.add_scatter(**_points(best, name), mode="markers", name="best", marker=star)
     if aim.floor is not None:
         figure.add_hline(y=100 * aim.floor, line={"dash": "dot", "width": 1.5, "color": STATE_COLORS["complete"]})
     ticks = _ticks([max(price(name, trial, trial.latency), 1e-9) for trial in complete])
@@ -147,7 +150,7 @@ def hypervolume(material: Material) -> Sequence[Chart]:
     """
     aim = material.run.aim
     complete = sorted(_priced(material.run.ranked, *aim.costs), key=lambda trial: trial.number)
-    _need(complete, 2, "the hypervolume needs at least")
+    _need(complete, 2, "the hypervolume needs measured costs, of at least")
     values = [[trial.accuracy, *map(log, aim.prices(trial, trial.latency))] for trial in complete]
     accuracies, *costs = zip(*values, strict=True)
     worst = [min(accuracies), *map(max, costs)]

@@ -87,7 +87,7 @@ def _search_until_enough(plan: Plan, record: Record, bar: Bar, notice: str) -> N
 def _parts(plan: Plan, begun: int) -> Iterator[Plan]:
     """Give the plan with its budget, then with twice as much, and so on; begin where an earlier call came to.
 
-    The minutes are those of the whole call: each part has what is left of them, and the last one ends with them.
+    The minutes are those of the call's whole search: each part has what is left of them, and the last ends with them.
     """
     began, budget = time.monotonic(), plan.budget
     for times in count(max(1, -(-begun // budget.trials))):

@@ -32,8 +32,8 @@ def same_run(plan: Plan) -> Run | None:
 def keep(plan: Plan) -> Run:
     """Write the plan down, and give the run as it is so far; raise as `same_run` does before anything is written."""
     run, now = same_run(plan), plan.stored()
-    if run and run.retrained and now["finals"] is None:
-        now["finals"] = run.plan.get("finals")  # by which those that were held are read
+    if run and run.retrained:
+        now["finals"] = run.plan.get("finals")  # by which those that were held are read until others begin
     write_whole(plan.folder / PLAN, json.dumps(now, indent=2) + "\n")
     return run._replace(plan=now) if run else history.read(plan.folder)
 

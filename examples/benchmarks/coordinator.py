@@ -259,7 +259,7 @@ def pretend() -> None:
 
     spans = Path(sys.argv[sys.argv.index("--data-root") + 1]) / f"{os.getpid()}.spans"
     coordinator = Coordinator()
-    coordinator.say(Ready(device="cpu", torch="none", seconds=0.0))
+    coordinator.say(Ready())
     while True:
         job = coordinator.next_job()
         begin = time.time()
