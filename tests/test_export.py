@@ -470,7 +470,8 @@ def test_int8_computes_with_whole_numbers(run: Path) -> None:
 def test_without_the_extra_the_other_formats_are_made_and_the_text_says_how_to_get_it(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(run / "export", tmp_path / "files")
+    # Other tests import its model.py, by which Python keeps bytecode beside it.
+    shutil.copytree(run / "export", tmp_path / "files", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setitem(sys.modules, "onnx", None)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     monkeypatch.setattr("cnnsearch.export.write.look_from_outside", lambda *_: found(classes=tuple("0123456789")))
