@@ -156,7 +156,7 @@ def test_a_floor_is_said_and_its_winner_comes_first(tmp_path: Path) -> None:
 def test_one_complete_trial_has_no_hypervolume_yet(tmp_path: Path) -> None:
     run = seeking(tmp_path / "run", OBJECTIVES[0], ("complete",))
     drawn = {figure.title: figures.draw(figure, _material(run)).reason for figure in figures.figures(run.aim)}
-    assert drawn["Hypervolume"] == "the hypervolume needs at least 2 complete trials; there is 1"
+    assert drawn["Hypervolume"] == "the hypervolume needs measured costs, of at least 2 complete trials; there is 1"
 
 
 def test_networks_that_are_all_alike_cover_nothing(tmp_path: Path) -> None:
