@@ -12,6 +12,7 @@ MOST_SHOWN = 60  # characters of a value in an error
 MOST_TOLD = 20  # faults of a file that is quite another thing
 _SHORT = Repr()
 _SHORT.maxstring = _SHORT.maxother = MOST_SHOWN
+MOST_ITEMS = _SHORT.maxlist  # of a list in an error
 Scope = Literal["field", "length", "word", "network"]
 
 

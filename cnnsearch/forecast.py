@@ -19,8 +19,7 @@ STARTS = 6.0  # seconds until workers train, in the search and again in the fina
 
 def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], done: int, *, decided: bool) -> str:
     """Say it in words, for candidates like those `drawn`, where so many trials are done or the finals are decided."""
-    budgets = max(1, ceil(done / plan.budget.trials)) if plan.budget.until_flat else 1
-    left = max(0, budgets * plan.budget.trials - done)
+    left = max(0, plan.budget.times(done) * plan.budget.trials - done)
     goes_on = plan.finals or plan.budget.until_flat
     if not left and (decided or not goes_on):
         return "nothing is left to do"

@@ -1,5 +1,6 @@
 """What are the parts of a plan, besides space and recipe?"""
 
+from math import ceil
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -50,6 +51,10 @@ class Budget(Word):
     until_flat: bool = False
     """When the budget is spent, spend it again, until 50 more trials are expected to add less than the noise of one
     training."""
+
+    def times(self, done: int) -> int:
+        """Say how many times the trials are to be spent that so many of them began: once, but for `until_flat`."""
+        return max(1, ceil(done / self.trials)) if self.until_flat else 1
 
     @property
     def trial_seconds(self) -> float | None:

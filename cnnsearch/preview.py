@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from cnnsearch.datasets import Facts, mnist_folder, mnist_on_disk
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.forecast import forecast
-from cnnsearch.history import Run, read
+from cnnsearch.history import read
 from cnnsearch.holes import Real, count_fillings
 from cnnsearch.network import Network
 from cnnsearch.plan import Candidate, Plan
@@ -22,16 +22,19 @@ MOST_CLASSES = 10
 
 def describe(plan: Plan) -> Iterator[str]:
     """Give the lines of a dry run."""
+    devices, drawn = plan.devices, list(_draws(plan))
     run = read(plan.folder) if (plan.folder / RECORD).is_file() else None
-    done, over = (run.counted, _are_held(plan, run)) if run else (0, False)
-    drawn = list(_draws(plan))
+    done, found = (run.counted, decided(run)) if run else (0, None)
+    # Where the plan asks for no finals, those that were held are what there is.
+    over = run is not None and found is not None and plan.finals in (None, run.finals)
     yield from _data(plan)
     again = ", again until more trials promise too little" if plan.budget.until_flat else ""
     minutes = f", {plan.budget.minutes:g} minutes" if plan.budget.minutes else ""
     yield f"budget    {plan.budget.trials} trials{minutes}{again}"
     if run:
-        yield f"done      {done} of {plan.budget.trials} trials{_finals(run, over=over)}"
-    yield from _search(plan, drawn)
+        began = "; the winner is that of other finals" if found else "; the finals have begun" if run.retrained else ""
+        yield f"done      {done} of {plan.budget.trials} trials{'; the finals have a winner' if over else began}"
+    yield from _search(plan, drawn, devices)
     if plan.start:
         yield "\ntried first:"
     for network in plan.start:
@@ -41,7 +44,7 @@ def describe(plan: Plan) -> Iterator[str]:
     for network in shown.values():
         yield f"  {priced(network)}{_over(plan, network)}"
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
-    yield f"\nforecast  {forecast(plan, allowed, plan.devices, done, decided=over)}"
+    yield f"\nforecast  {forecast(plan, allowed, devices, done, decided=over)}"
 
 
 def _data(plan: Plan) -> Iterator[str]:
@@ -57,28 +60,15 @@ def _data(plan: Plan) -> Iterator[str]:
         yield f"notice    {facts.notice}"
 
 
-def _search(plan: Plan, drawn: Sequence[Candidate]) -> Iterator[str]:
+def _search(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str]) -> Iterator[str]:
     limits = ", ".join(f"{name} {most:,}" for name, most in plan.limits.model_dump(exclude_none=True).items())
     yield f"sought    {plan.aim}"
     yield f"limits    {limits or 'none'}"
     yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan, drawn)}"
-    yield f"workers   {len(plan.devices)}: {', '.join(plan.devices)}"
+    yield f"workers   {len(devices)}: {', '.join(devices)}"
     yield f"space     {size(plan.searched)}{'; before limits' if limits else ''}"
     yield from never_drawn(plan.searched, "space.")
     yield f"recipe    {_recipe(plan)}"
-
-
-def _are_held(plan: Plan, run: Run) -> bool:
-    """Say whether the finals are over that the plan asks for; where it asks for none, those that were held."""
-    return decided(run) is not None and plan.finals in (None, run.finals)
-
-
-def _finals(run: Run, *, over: bool) -> str:
-    if over:
-        return "; the finals have a winner"
-    if decided(run):
-        return "; the winner is that of other finals"
-    return "; the finals have begun" if run.retrained else ""
 
 
 def out_of_reach(plan: Plan) -> str:

@@ -8,12 +8,11 @@ from typing import Any, ClassVar, Self, TypeGuard, cast, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from cnnsearch.errors import MOST_SHOWN, MOST_TOLD, Fault, InvalidSpecError, Scope, brief, join, place
+from cnnsearch.errors import MOST_ITEMS, MOST_SHOWN, MOST_TOLD, Fault, InvalidSpecError, Scope, brief, join, place
 from cnnsearch.text import read_json
 
 HOLES = ("choice", "int", "float", "repeat")
 """What opens a hole where a value might stand."""
-MOST_ITEMS = 6  # that `brief` shows
 _BOUNDS = {"low", "high", "min", "max"}  # what others name the ends of a range
 _OF_LENGTH = {"too_short", "too_long"}  # pydantic's own names of faults
 

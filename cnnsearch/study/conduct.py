@@ -90,7 +90,7 @@ def _parts(plan: Plan, begun: int) -> Iterator[Plan]:
     The minutes are those of the call's whole search: each part has what is left of them, and the last ends with them.
     """
     began, budget = time.monotonic(), plan.budget
-    for times in count(max(1, -(-begun // budget.trials))):
+    for times in count(budget.times(begun)):
         minutes = budget.minutes and budget.minutes - (time.monotonic() - began) / 60
         if minutes is not None and minutes <= 0:
             return

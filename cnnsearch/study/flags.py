@@ -52,7 +52,7 @@ class Command(NamedTuple):
 
 def read_command(arguments: Sequence[str]) -> Command:
     """Read the command line; raise InvalidSpecError where a file or value cannot be read."""
-    parser = _parser()
+    parser = _parser(helps=any(argument.startswith(("-h", "--help")) for argument in arguments))
     given, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.error(_unknown(unknown[0], parser))
@@ -93,7 +93,7 @@ def _told_as(file: str | None, flags: Mapping[str, object]) -> str:
     return " with ".join([*given, "the flags given"] if flags and file else given)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*, helps: bool) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m cnnsearch.study",
         usage="%(prog)s [PLAN.yaml] [--dry-run] [flags]",
@@ -105,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("plan", nargs="?", metavar="PLAN.yaml", help="a plan; without one, the data set's default plan")
     parser.add_argument("--dry-run", action="store_true", help="show what would be done, and train nothing")
     parser.add_argument("--no-finals", action="store_true", help="end with the search; nothing is tested")
-    for path, field, docstring in _leaves(Plan):
+    for path, field, word in _leaves(Plan):
         names = [f"--{path.replace('_', '-')}"]
         names[:0] = [SHORT[path]] if path in SHORT else []
         parser.add_argument(
@@ -115,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
             nargs="?" if field.annotation is bool else None,
             const="true" if field.annotation is bool else None,
             metavar=_metavar(path),
-            help=_help(path, field, docstring),
+            help=_help(path, field, word) if helps else None,
         )
     return parser
 
@@ -129,22 +129,21 @@ def _unknown(argument: str, parser: argparse.ArgumentParser) -> str:
     return f"there is no flag {flag}; {f'perhaps you meant {near[0]}' if near else '--help lists all flags'}"
 
 
-def _leaves(word: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo, str]]:
-    told = docstrings(word)
+def _leaves(word: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo, type[BaseModel]]]:
     for name, field in word.model_fields.items():
         inner = WORDS_WITHIN.get(name, field.annotation)
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             yield from _leaves(inner, f"{prefix}{name}.")
         elif name != "data":
-            yield f"{prefix}{name}", field, told.get(name, "")
+            yield f"{prefix}{name}", field, word
 
 
 def _metavar(path: str) -> str:
     return {"start": "NETWORK.json", "imports": "MODULE"}.get(path, path.rpartition(".")[2].upper())
 
 
-def _help(path: str, field: FieldInfo, docstring: str) -> str:
-    text = " ".join(docstring.split()).replace("%", "%%")
+def _help(path: str, field: FieldInfo, word: type[BaseModel]) -> str:
+    text = " ".join(docstrings(word).get(path.rpartition(".")[2], "").split()).replace("%", "%%")
     if get_origin(field.annotation) is Literal:
         text += f" One of {', '.join(get_args(field.annotation))}."
     default = field.get_default(call_default_factory=False)
