@@ -51,7 +51,7 @@ class Search:
         """By trial the later ones that drew the same while it was still in training."""
         seconds = 60 * plan.budget.minutes if plan.budget.minutes else float("inf")
         self.deadline = time.monotonic() + seconds
-        self.rungs = Rungs(plan, ledger, half_time=time.monotonic() + seconds / 2)
+        self.rungs = Rungs(plan, ledger, self.deadline, len(executor.slots))
         self.asking = Asking(plan, proposer, record, ledger, screen, executor.latency)
         self.bugs_in_a_row = 0
         self._is_summed_up = True

@@ -1,13 +1,18 @@
 """Which rungs lie ahead of a trial, who waits at one, and who goes on?"""
 
 import time
+from math import ceil
 from typing import NamedTuple
 
+from cnnsearch.forecast import to_read
 from cnnsearch.plan import Plan
 from cnnsearch.ranking import Standing
+from cnnsearch.speed import images
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.live import Live
 from cnnsearch.study.stopping import best_share, goes_on
+
+SLACK = 1.1  # a pace is not kept to the second
 
 
 class Resting(NamedTuple):
@@ -20,10 +25,12 @@ class Resting(NamedTuple):
 class Rungs:
     """The rungs of a study and the trials that wait there."""
 
-    def __init__(self, plan: Plan, ledger: Ledger, half_time: float) -> None:
-        self._pruner, self._ledger, self._half_time = plan.pruner, ledger, half_time
+    def __init__(self, plan: Plan, ledger: Ledger, deadline: float, slots: int) -> None:
+        self._pruner, self._facts, self._ledger = plan.pruner, plan.facts, ledger
+        self._deadline, self._slots = deadline, slots
         self._resting: dict[int, Resting] = {}
-        self._woken = False
+        self._latest = deadline
+        """When the best of those that wait must go on, to be trained to their end before the deadline."""
         self.all_wait = plan.pruner.kind == "successive"
         """Whether nobody passes a rung before all are there."""
 
@@ -33,8 +40,8 @@ class Rungs:
 
     @property
     def asks_no_more(self) -> bool:
-        """Say whether the time is over for new ones: the other half of the minutes is for those that go on."""
-        return (bool(self._resting) or self._woken) and time.monotonic() > self._half_time
+        """Say whether the time is over for new ones: what is left of the minutes is for those that go on."""
+        return time.monotonic() > self._latest
 
     def ahead(self, live: Live) -> tuple[int, ...]:
         """Give the epochs after which a trial may be stopped yet; after its last one nothing is left to stop."""
@@ -56,8 +63,29 @@ class Rungs:
         return not self.all_wait and goes_on(self._pruner, mine, others)
 
     def rest(self, live: Live, seconds: float) -> None:
-        """Let a trial wait at its rung until all are there."""
+        """Let a trial wait at its rung until all are there, or until the best need all the time that is left."""
         self._resting[live.trial] = Resting(live, seconds)
+        if self._deadline < float("inf") and time.monotonic() <= self._latest:
+            self._latest = self._deadline - self._need()
+
+    def _need(self) -> float:
+        """Give the seconds that the best who wait need until their end, all slots at it, by their pace so far."""
+        rung = self._lowest
+        seen = self._ledger.seen_at(rung)
+        if len(seen) <= self._pruner.startup:
+            return 0.0
+        best = best_share(self._pruner, seen) & self._resting.keys()
+        each = [self._seconds_ahead(self._resting[trial], rung) for trial in best]
+        return SLACK * ceil(len(each) / self._slots) * max(each, default=0.0)
+
+    def _seconds_ahead(self, resting: Resting, rung: int) -> float:
+        recipe = resting.live.candidate.recipe
+        read = sum(images(share, self._facts) for share in recipe.passes[:rung])
+        return resting.seconds * to_read(recipe, self._pruner, self._facts, after=rung) / read
+
+    @property
+    def _lowest(self) -> int:
+        return min((self.reached(each.live) for each in self._resting.values()), default=0)
 
     def wake(self) -> tuple[list[Live], list[Resting]]:
         """Let nobody wait longer at the lowest rung; give those that go on, the best first, and those that do not.
@@ -65,10 +93,10 @@ class Rungs:
         Compared are all scores ever seen at the rung, and a higher rung waits for those that go on to it; so it does
         not matter when a study was cut and resumed.
         """
-        at = {trial: self.reached(each.live) for trial, each in self._resting.items()}
-        lowest = min(at.values(), default=0)
-        resting = [self._resting.pop(trial) for trial, rung in at.items() if rung == lowest]
-        self._woken = self._woken or bool(resting)
+        lowest = self._lowest
+        resting = [each for each in self._resting.values() if self.reached(each.live) == lowest]
+        for each in resting:
+            del self._resting[each.live.trial]
         best = best_share(self._pruner, self._ledger.seen_at(lowest))
         goes = [live._replace(passed=lowest, spent=seconds) for live, seconds in resting if live.trial in best]
         goes.sort(key=lambda live: self._ledger.rungs[lowest][live.trial], reverse=True)
