@@ -17,8 +17,8 @@ def completed(data: Plain) -> Plain:
     """Fill in what the data set's default plan says.
 
     A given space is taken whole, and without the limits that were fitted to the default one; so is a number of epochs
-    without the restarts, the short first epoch and the epochs of the finals that were, and another kind of stopping
-    without the share that goes on.
+    without the restarts, the short first epoch, the stopping and the epochs of the finals that were, and another kind
+    of stopping without the share that goes on.
     """
     if not isinstance(data, dict):
         return data
@@ -56,7 +56,7 @@ def _fitting(default: dict[str, Plain], given: dict[str, Plain]) -> dict[str, Pl
     recipe = given.get("recipe")
     if isinstance(recipe, dict) and "epochs" in recipe:
         unfitted = {key: value for key, value in _UNFITTED.items() if key in default["recipe"]}
-        default = {**default, "recipe": {**default["recipe"], **unfitted}, "finals": {}}
+        default = {**default, "recipe": {**default["recipe"], **unfitted}, "pruner": {}, "finals": {}}
     pruner, usual = given.get("pruner"), cast("dict[str, Plain]", default.get("pruner", {}))
     if isinstance(pruner, dict) and "kind" in pruner and pruner["kind"] != usual.get("kind"):
         default = {**default, "pruner": {key: value for key, value in usual.items() if key != "keep"}}

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from math import log
 from typing import NamedTuple
 
 from cnnsearch.text import Plain
@@ -27,6 +28,19 @@ class Hole(NamedTuple):
     def lowest(self) -> int:
         """The first number of a range of integers."""
         return to_plain(self.options[0])
+
+    @property
+    def chances(self) -> list[float]:
+        """Give each option's chance when one is drawn blindly: the same, or for log ranges the same per factor.
+
+        >>> three = tuple(Leaf(number, "int") for number in (1, 2, 3))
+        >>> [round(chance, 2) for chance in Hole("", three, is_range=True, log=True).chances]
+        [0.5, 0.29, 0.21]
+        """
+        if not self.log:
+            return [1 / len(self.options)] * len(self.options)
+        end = self.lowest + len(self.options)
+        return [log((number + 1) / number, end / self.lowest) for number in range(self.lowest, end)]
 
     @property
     def ordered(self) -> bool:
@@ -153,11 +167,11 @@ def _children(node: Map | Row) -> list[Node]:
 
 
 def fillings(node: Node) -> Iterator[tuple[Node, float]]:
-    """Give every filling of a tree with its share among plain uniform draws; a Real is filled by its low end."""
+    """Give every filling of a tree with its share among plain random draws; a Real is filled by its low end."""
     if isinstance(node, Hole):
-        for option in node.options:
+        for option, chance in zip(node.options, node.chances, strict=True):
             for filled, share in fillings(option):
-                yield filled, share / len(node.options)
+                yield filled, share * chance
     elif isinstance(node, Map):
         names = tuple(key for key, _ in node.items)
         for values, share in _products(tuple(child for _, child in node.items)):

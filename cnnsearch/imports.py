@@ -25,6 +25,6 @@ def import_kinds(modules: Iterable[str]) -> None:
 def _load(load: Callable[[], object], place: str, name: str, way_out: str) -> None:
     try:
         load()
-    except Exception as error:  # whatever a module of one's own does wrong, it has a name
+    except (Exception, SystemExit) as error:  # whatever a module of one's own does wrong, it has a name
         law = f"{name!r} cannot be imported ({type(error).__name__}: {error})"
         raise InvalidSpecError((Fault(place, f"{law}; {way_out}"),)) from error

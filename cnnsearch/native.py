@@ -19,6 +19,8 @@ from pathlib import Path
 import torch
 from platformdirs import user_cache_path
 
+from cnnsearch.files import whole
+
 SOURCE = Path(__file__).with_name("norm.cpp")
 # No -ffast-math: a loss that is not a number has to stay one.
 FLAGS = "-std=c++17 -O3 -march=native -ffp-contract=fast -fno-math-errno -fno-trapping-math -fPIC -shared".split()  # noqa: SIM905 (read as it is typed)
@@ -66,7 +68,8 @@ def _load(compiler: str) -> ctypes.CDLL:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=SECONDS)  # noqa: S603 (no shell)
         if not kept:
             return ctypes.CDLL(str(made))  # it stays loaded when the file is gone
-        made.replace(path)  # in one step: several workers may be at it
+        with whole(path) as draft:  # in one step: several workers may be at it
+            made.replace(draft)
     return ctypes.CDLL(str(path))
 
 

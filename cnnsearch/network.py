@@ -195,7 +195,8 @@ def _through(block: Block, sight: Sight, where: str) -> tuple[tuple[Row, ...], S
 def short(block: Block) -> str:
     """Write a block in a few characters: its kind's first letter if not plain, channels, kernel if not 3, pool."""
     data = block.model_dump()
-    conv: dict[str, Any] = data.get("conv") or {}
+    conv = data.get("conv")
+    conv = cast("dict[str, Any]", conv) if isinstance(conv, dict) else {}  # a kind of one's own may mean something else
     kind = "" if data.get("kind") == "plain" else str(data.get("kind"))[0]
     kernel = conv.get("kernel_size", 3)
     kernel_text = "" if kernel == 3 else f"({_times(kernel)})"  # noqa: PLR2004 (the usual one)

@@ -71,6 +71,12 @@ class Sampler(Word):
     """Candidates drawn uniformly before TPE begins."""
 
 
+def _different(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(names)) < len(names):
+        raise misfit("", f"each can take part once, not {brief(list(names))}; leave out those that stand twice")
+    return names
+
+
 def _rising(rungs: tuple[int, ...]) -> tuple[int, ...]:
     if list(rungs) != sorted(set(rungs)):
         raise misfit("", f"each must be later than the one before, not {brief(list(rungs))}; sort them, each once")
@@ -122,7 +128,7 @@ class Finals(Word):
     """Trainings of each finalist."""
     epochs: Annotated[int, Field(ge=1, le=1000)] | None = None
     """Passes over the training images in one schedule; null for as many as in the search."""
-    baselines: Annotated[tuple[Baseline, ...], BeforeValidator(as_tuple)] = (
+    baselines: Annotated[tuple[Baseline, ...], BeforeValidator(as_tuple), AfterValidator(_different)] = (
         "majority",
         "logistic",
         "lenet5",

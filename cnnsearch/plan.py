@@ -143,7 +143,7 @@ class Plan(Word):
         )
         found = [fault for each in (*checks, self._check_start) for fault in faults_of(each)]
         if found:
-            raise passed_on(InvalidSpecError(tuple(found)))
+            raise passed_on(InvalidSpecError(tuple(dict.fromkeys(found))))
         return self
 
     def _check_data(self) -> None:

@@ -80,6 +80,7 @@ def what_is_written_is_read_back(network: Network) -> None:
     for text in (network.to_json(), network.model_dump_json(), network.model_dump_json(indent=2)):
         again = Network.model_validate_json(text)
         assert again == network
+        assert str(again) == str(network)
         assert again.fingerprint == network.fingerprint
     assert Network.model_validate(network.model_dump()) == network
 

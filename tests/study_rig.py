@@ -8,19 +8,23 @@ import sys
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 import psutil
 import pytest
 
 from cnnsearch import history
+from cnnsearch.blocks import Block
 from cnnsearch.executors.executor import Executor
+from cnnsearch.flow import Flow, Step
 from cnnsearch.history import Run
+from cnnsearch.layers import Conv
 from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job, Reason
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency
 from cnnsearch.plan import Plan
+from cnnsearch.shapes import Shape
 from cnnsearch.study import conduct
 from cnnsearch.study.outcome import Outcome
 from cnnsearch.study.proposer import Proposer
@@ -45,6 +49,28 @@ ONE_CANDIDATE: dict[str, Any] = {
     **TINY,
     "space": {"blocks": [{"conv": {"out_channels": 2, "kernel_size": 1}}]},
     "recipe": {**SIX_NETWORKS["recipe"], "momentum": {"float": [0.1, 0.9]}},
+}
+
+
+class Listed(Block):
+    """A kind of one's own whose list cannot be looked up, and whose `conv` is a number."""
+
+    kind: Literal["listed"] = "listed"
+    conv: int = 2
+    dilations: list[int] = [1]  # noqa: RUF012 (of a frozen word)
+
+    def flow(self, shape: Shape) -> Flow:
+        _ = shape
+        return tuple(
+            Step(str(number), Conv(out_channels=self.conv, kernel_size=(1, 1), dilation=(dilation, dilation)))
+            for number, dilation in enumerate(self.dilations)
+        )
+
+
+LISTED: dict[str, Any] = {
+    "input": {"channels": 1, "height": 8, "width": 8},
+    "blocks": [{"kind": "listed", "dilations": [1, 2]}],
+    "classes": 10,
 }
 
 

@@ -509,6 +509,10 @@ FILES: dict[str, tuple[dict[str, Any], str]] = {
         {**with_(labels=np.array(["cat", "bird"] * 10)), **NAMED},
         "labels[1] is 'bird' (9 more are wrong), and the classes are cat, dog; correct it or name it in `classes`",
     ),
+    "a text longer than numbers may be": (
+        with_(labels=np.array(["1" * 5000, "2"] * 10)),
+        f"the name of class '{'1' * 100}' must be 1 to 100 characters that can be printed; rename it",
+    ),
     "classes that are equal": (
         with_(classes=np.array(["cat", "cat"])),
         f"classes: it must be a list of texts, all different, not ['cat', 'cat']; {TEXTS}",
@@ -579,6 +583,15 @@ def header(shape: tuple[int, ...], descr: str = "|u1") -> bytes:
     return buffer.getvalue()
 
 
+def packed_otherwise(path: Path) -> None:
+    """Write the file again as no numpy does."""
+    with zipfile.ZipFile(path) as archive:
+        members = {each: archive.read(each) for each in archive.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        for each, content in members.items():
+            archive.writestr(each, content)
+
+
 def shortened(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -609,6 +622,7 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "0 bytes": (lambda path: path.write_bytes(b""), f"{NOT_WHOLE} (File is not a zip file); {NO_NPZ}"),
     "text": (lambda path: path.write_text("hello"), f"{NOT_WHOLE} (File is not a zip file); {NO_NPZ}"),
     "half": (shortened, f"{NOT_WHOLE} (File is not a zip file); {NO_NPZ}"),
+    "packed by bzip2": (packed_otherwise, f"{NOT_WHOLE} (images.npy is packed in a way that is not numpy's); {NO_NPZ}"),
     "a flipped bit": (flipped, f"{NOT_WHOLE} (Bad CRC-32 for file 'images.npy'); {NO_NPZ}"),
     "an array that is none": (
         partial(rezipped, name="images.npy", content=b"hello world"),

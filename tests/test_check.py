@@ -225,6 +225,15 @@ def test_a_module_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err == f"imports: {law}; give it as `import` would, from the folder it lies in\n"
 
 
+def test_a_module_that_ends_the_program_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "script_without_a_guard.py").write_text("import sys\nsys.exit()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert main(["--import", "script_without_a_guard", "net.json"]) == 2
+    assert "'script_without_a_guard' cannot be imported (SystemExit: )" in capsys.readouterr().err
+
+
 def test_nothing_to_check_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([])

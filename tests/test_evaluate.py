@@ -17,8 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_runs import write_run
 from study_rig import (
+    LISTED,
     SIX_NETWORKS,
     TINY,
+    Listed,
     Script,
     ScriptedExecutor,
     die,
@@ -39,6 +41,7 @@ from study_rig import (
 
 import cnnsearch
 from cnnsearch import history, record
+from cnnsearch.blocks import KINDS
 from cnnsearch.certainty import surely
 from cnnsearch.data import DataSet, load_test
 from cnnsearch.errors import InvalidSpecError, RunError
@@ -49,6 +52,7 @@ from cnnsearch.evaluate.training import Trainings, bar_of_trainings, weights_nam
 from cnnsearch.events import Retrained
 from cnnsearch.export import source
 from cnnsearch.messages import CHECKPOINT, Reason, checkpoint_of
+from cnnsearch.network import Network
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.plan import Plan
@@ -143,6 +147,14 @@ def test_one_whose_other_seeds_failed_meets_no_floor() -> None:
         name, seed = left[0].key
         done[left[0].key] = result(left[0], None if name == "a" and seed else 0.95)
     assert [entrant.name for entrant in finalists(taking_part, done)] == ["a", "b"]
+
+
+def test_a_kind_of_block_may_have_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "listed", Listed)
+    both = tuple(entrant._replace(network=Network.model_validate(LISTED)) for entrant in entrants("ab"))
+    taking_part = Field(Finals(finalists=1, seeds=1), both, ())
+    done = {(entrant.name, 0): result(Training(entrant, 0), 0.5) for entrant in both}
+    assert [entrant.name for entrant in finalists(taking_part, done)] == ["a"]
 
 
 def test_one_that_failed_is_no_finalist() -> None:
@@ -726,6 +738,10 @@ def test_the_winners_folder_is_that_of_whom_the_record_names_now(study: Path) ->
     assert not draft.exists()
     assert cnnsearch.load(study).network == history.read(study).trials[now["trial"]].network
     weights = (study / "winner/weights.safetensors").read_bytes()
+    for each in (study / "finals").glob("*.safetensors"):
+        each.write_bytes(each.read_bytes()[:-1] + b"?")
+    renew(only_others)
+    assert (study / "winner/weights.safetensors").read_bytes() == weights, "not those that were damaged"
     shutil.rmtree(study / "finals")  # to save room: what is in winner/ is still the winner's
     renew(only_others)
     assert (study / "winner/weights.safetensors").read_bytes() == weights

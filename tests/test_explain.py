@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_runs import draw, write_run
 from made_runs import network as drawn
-from study_rig import TINY, run, write_plan
+from study_rig import LISTED, TINY, Listed, run, write_plan
 
 from cnnsearch import events, history, record
 from cnnsearch.ablation import Ablation, Difference, Failure, ablation
+from cnnsearch.blocks import KINDS
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.events import Retrained
 from cnnsearch.explain.variants import variants
@@ -93,6 +94,15 @@ def test_each_block_is_taken_away_halved_and_doubled_and_told_with_an_interval(f
     again = python(["-m", "cnnsearch.explain", "runs/x"], tmp_path)
     assert again.stdout.endswith(done.stdout[done.stdout.index("What each block") :].lstrip())
     assert history.read(tmp_path / "runs/x").varied == after.varied
+
+
+def test_a_kind_without_channels_of_its_own_is_taken_away_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "listed", Listed)
+    blocks = [*LISTED["blocks"], {"conv": {"out_channels": 2, "kernel_size": 1}}]
+    network = Network.model_validate({**LISTED, "blocks": blocks})
+    assert str(network) == "l 2(1), average"
+    names = [variant.name for variant in variants(network)]
+    assert names == ["without blocks[0]", "without blocks[1]", "blocks[1] halved", "blocks[1] doubled"]
 
 
 def test_without_finals_nobody_knows_what_differences_mean(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from cnnsearch.export.check import Found, look_from_outside, refuse_another
 from cnnsearch.export.graphs import write_graph, write_onnx
 from cnnsearch.export.int8 import chosen, write_int8
 from cnnsearch.export.material import write_material
-from cnnsearch.export.program import load_program, text_of
+from cnnsearch.export.program import load_program, text_of, write_program
 from cnnsearch.export.source import find, refuse_others
 from cnnsearch.export.table import Made, Table, in_words, verdict_of
 from cnnsearch.export.write import FORMATS, export
@@ -352,6 +353,14 @@ def test_a_layer_of_ones_own_travels_in_a_file_of_its_own(tmp_path: Path) -> Non
     assert "import own_block_torch\nimport torch\n" in text
     assert "squeeze=own_block_torch.SqueezeExcite(channels=4, hidden=1),\n" in text
     assert "Needs torch, safetensors and weights.safetensors and own_block_torch.py beside it:" in text
+
+
+def test_a_module_of_ones_own_does_not_take_the_programs_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnsearch.export.own.sources", lambda _: {"model.py": Path("/mine/model.py")})
+    bench: Any = SimpleNamespace(folder=tmp_path, classifier=SimpleNamespace(network=None))
+    with pytest.raises(ExportError) as caught:
+        write_program(bench)
+    assert str(caught.value) == "would take the place of /mine/model.py, which it imports; rename that module"
 
 
 # Seen from outside

@@ -75,6 +75,21 @@ def test_given_epochs_do_not_take_restarts_that_were_fitted_to_others() -> None:
     assert plan_of(recipe=both).recipe == {**DEFAULTS["digits"]["recipe"], **both}
 
 
+def test_what_two_checks_find_is_told_once() -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        plan_of(objectives={"validation_accuracy": {"at_least": 0.9}}, budget={"until_flat": True})
+    assert str(caught.value).count("with a floor the cheapest network wins") == 1
+
+
+def test_given_epochs_do_not_take_a_stopping_that_was_fitted_to_others() -> None:
+    usual = Plan.model_validate({}).pruner
+    assert (usual.kind, usual.keep) == ("successive", 0.08)
+    given: dict[str, Any] = {"recipe": {"epochs": 6}}
+    assert Plan.model_validate(given).pruner == Pruner()
+    assert Plan.model_validate({**given, "pruner": {"rungs": [2]}}).pruner == Pruner(rungs=(2,))
+    assert Plan.model_validate({"pruner": {"rungs": [2]}}).pruner == usual.model_copy(update={"rungs": (2,)})
+
+
 def test_a_given_space_does_not_take_limits_that_were_fitted_to_another() -> None:
     space = {"blocks": [{"conv": {"out_channels": 8, "kernel_size": 3}}]}
     assert Plan.model_validate({}).limits.max_macs == DEFAULTS["mnist"]["limits"]["max_macs"]
@@ -106,6 +121,11 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         (
             {"pruner": {"rungs": [5, 3, 5]}},
             "pruner.rungs: each must be later than the one before, not [5, 3, 5]; sort them, each once",
+        ),
+        (
+            {"finals": {"baselines": ["majority", "majority"]}},
+            ("finals.baselines: each can take part once, not ['majority', 'majority']; leave out those that stand"
+             " twice"),
         ),
         ({"limits": {"max_macs": 1.5}}, "limits.max_macs: input should be a valid integer, not 1.5"),
         (

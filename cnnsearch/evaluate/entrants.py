@@ -134,10 +134,10 @@ def _place(field: Field, entrant: Entrant, score: float) -> tuple[float, ...]:
 
 def _nobody_is_sure(field: Field, chosen: Sequence[Entrant], done: Mapping[Key, Retrained]) -> bool:
     """Say whether all of the chosen have had their seeds, and none surely meets the floor."""
-    keys = {entrant: [(entrant.name, seed) for seed in range(field.finals.seeds)] for entrant in chosen}
-    if field.aim.floor is None or any(key not in done for own in keys.values() for key in own):
+    asked = [[(entrant.name, seed) for seed in range(field.finals.seeds)] for entrant in chosen]
+    if field.aim.floor is None or any(key not in done for own in asked for key in own):
         return False
-    scores = [[score_of(done[key]) for key in own if done[key].state == "complete"] for own in keys.values()]
+    scores = [[score_of(done[key]) for key in own if done[key].state == "complete"] for own in asked]
     whole = [own for own in scores if len(own) == field.finals.seeds]
     return not any(surely(own, field.validation_images) >= field.aim.floor for own in whole)
 

@@ -43,9 +43,9 @@ def renew(run: Run) -> None:
 
 
 def _renew_files(folder: Path, found: Verdict | None) -> None:
-    if found and (folder / _shipped(found.winner)).is_file():
+    if found and _is_whole(folder / _shipped(found.winner), found.winner):
         _publish(folder, found.winner)
-    elif not (found and _is_there(folder, found.winner)):  # a person may have removed `finals/` to save room
+    elif not (found and _is_whole(folder / WINNER_WEIGHTS, found.winner)):  # `finals/` may be gone, to save room
         for name in (WINNER_NETWORK, WINNER_WEIGHTS):  # a network without weights would be missed by `load`
             (folder / name).unlink(missing_ok=True)
 
@@ -54,8 +54,7 @@ def _shipped(winner: Row) -> str:
     return winner.trainings[winner.best].weights
 
 
-def _is_there(folder: Path, winner: Row) -> bool:
-    path = folder / WINNER_WEIGHTS
+def _is_whole(path: Path, winner: Row) -> bool:
     return path.is_file() and sha256(path.read_bytes()).hexdigest() == winner.trainings[winner.best].sha256
 
 

@@ -1,7 +1,7 @@
 """What if a block of a network were missing, half as wide, or twice as wide?"""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.network import Network
@@ -36,9 +36,9 @@ def variants(network: Network) -> Iterator[Variant]:
 def _changed(blocks: list[dict[str, Any]], number: int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     before, block, after = blocks[:number], blocks[number], blocks[number + 1 :]
     yield f"without blocks[{number}]", [*before, *after]
-    conv: dict[str, Any] = block.get("conv") or {}
-    if "out_channels" not in conv:  # a kind of one's own without channels of its own
+    conv = block.get("conv")
+    channels = cast("dict[str, Any]", conv).get("out_channels") if isinstance(conv, dict) else None
+    if not isinstance(channels, int):  # a kind of one's own without channels of its own
         return
-    channels: int = conv["out_channels"]
     for name, changed in (("halved", channels // 2), ("doubled", channels * 2)):
         yield f"blocks[{number}] {name}", [*before, {**block, "conv": {**conv, "out_channels": changed}}, *after]

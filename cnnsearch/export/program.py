@@ -12,6 +12,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
+from cnnsearch.errors import ExportError
 from cnnsearch.export import own
 from cnnsearch.export.bench import Bench
 from cnnsearch.export.calls import chain, literal, tuple_of
@@ -96,9 +97,15 @@ class Sum(nn.Module):
 
 
 def write_program(bench: Bench) -> None:
-    """Write `model.py` for a trained network, and the modules of one's own that it needs."""
+    """Write `model.py` for a trained network, and the modules of one's own that it needs.
+
+    Raises ExportError where one of these has the program's own name.
+    """
+    sources = own.sources(bench.classifier.network)
+    if PROGRAM in sources:
+        raise ExportError(f"would take the place of {sources[PROGRAM]}, which it imports; rename that module")
     (bench.folder / PROGRAM).write_text(text_of(bench.classifier), encoding="utf-8")
-    for name, file in own.sources(bench.classifier.network).items():
+    for name, file in sources.items():
         shutil.copyfile(file, bench.folder / name)
 
 

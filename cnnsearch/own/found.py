@@ -39,14 +39,14 @@ def refuse(source: str, faults: Iterable[str]) -> DataError:
     return DataError("\n".join([*lines[:MOST_TOLD], *more]))
 
 
-def natural(name: str) -> tuple[list[int | str], str]:
+def natural(name: str) -> tuple[list[tuple[int, str] | str], str]:
     """Give the key by which names are sorted as people do: 2 before 10.
 
     >>> sorted(["10", "9", "b2", "b10"], key=natural)
     ['9', '10', 'b2', 'b10']
     """
-    parts = re.split(r"(\d+)", name)
-    return [int(part) if number % 2 else part for number, part in enumerate(parts)], name
+    parts = [part.lstrip("0") if number % 2 else part for number, part in enumerate(re.split(r"(\d+)", name))]
+    return [(len(part), part) if number % 2 else part for number, part in enumerate(parts)], name
 
 
 def most_bytes() -> int:

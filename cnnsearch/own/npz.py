@@ -42,6 +42,7 @@ def read(path: Path, image: Image) -> Found:
     source = str(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            _refuse_other_packing(archive)
             arrays = _arrays(archive, source)
     except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         text = getattr(error, "strerror", None) or str(error)
@@ -66,6 +67,12 @@ def read(path: Path, image: Image) -> Found:
         told = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
         raise refuse(source, [f"its images differ in shape: {told}; --image.size and --image.channels make them equal"])
     return Found(images[0] if len(images) == 1 else np.concatenate(images), labels, names, splits, classes)
+
+
+def _refuse_other_packing(archive: zipfile.ZipFile) -> None:
+    for info in archive.infolist():
+        if info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise NotImplementedError(f"{info.filename} is packed in a way that is not numpy's")
 
 
 def _arrays(archive: zipfile.ZipFile, source: str) -> dict[str, Array]:

@@ -132,7 +132,7 @@ class Asking:
         is_new = self._first(number, candidate) == number
         if "latency" not in self._plan.aim.costs or not is_new or self._plan.limits.exceeded(candidate.network.cost):
             return None
-        return self._ledger.measured.get(candidate.network) or self._measure(candidate.network)
+        return self._ledger.measured.get(candidate.network.fingerprint) or self._measure(candidate.network)
 
 
 def need_of(candidate: Candidate) -> Need:

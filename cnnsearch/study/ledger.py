@@ -76,8 +76,8 @@ class Ledger:
         """Proposals since the last new candidate."""
         self._aim = plan.aim
         self.latencies = {trial.number: trial.latency for trial in run.trials}
-        self.measured = {trial.network: trial.latency for trial in run.trials if trial.latency}
-        """By network: measured again it would differ by chance, and by what else the machine does."""
+        self.measured = {trial.network.fingerprint: trial.latency for trial in run.trials if trial.latency}
+        """By the network's fingerprint: measured again it would differ by chance, and by what else the machine does."""
         self.costs = {trial.number: self._aim.prices(trial, trial.latency) for trial in run.trials}
         """By trial what its network costs, of the costs that shall be small."""
         self.complete: dict[int, Standing] = run.standings
@@ -92,7 +92,7 @@ class Ledger:
         self.latencies[trial] = latency
         self.costs[trial] = self._aim.prices(network.cost, latency)
         if latency:
-            self.measured[network] = latency
+            self.measured[network.fingerprint] = latency
 
     def seen_at(self, epoch: int) -> dict[int, Standing]:
         """Give how every trial stood after an epoch, to be compared there."""
