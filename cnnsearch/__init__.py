@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from cnnsearch.errors import CnnsearchError as CnnsearchError
     from cnnsearch.flow import Step as Step
     from cnnsearch.flow import Sum as Sum
+    from cnnsearch.history import read_run as read_run
     from cnnsearch.layers import BatchNorm as BatchNorm
     from cnnsearch.layers import Conv as Conv
     from cnnsearch.layers import Layer as Layer
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from cnnsearch.network import Network as Network
     from cnnsearch.plan import Plan as Plan
     from cnnsearch.plan_file import read_plan as read_plan
+    from cnnsearch.report.write import figures as figures
     from cnnsearch.shapes import Shape as Shape
     from cnnsearch.study.conduct import search as search
+    from cnnsearch.verdict import decided as decided
     from cnnsearch.weights import load as load
 
 _ROOMS = {
@@ -39,8 +42,11 @@ _ROOMS = {
     "Step": "flow",
     "Sum": "flow",
     "build": "module",
+    "decided": "verdict",
+    "figures": "report.write",
     "load": "weights",
     "read_plan": "plan_file",
+    "read_run": "history",
     "register": "blocks",
     "search": "study.conduct",
 }
@@ -59,8 +65,11 @@ __all__ = [
     "Step",
     "Sum",
     "build",
+    "decided",
+    "figures",
     "load",
     "read_plan",
+    "read_run",
     "register",
     "search",
 ]

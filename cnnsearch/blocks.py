@@ -43,8 +43,10 @@ Kind = TypeVar("Kind", bound=type[Block])
 def register(kind: Kind) -> Kind:
     """Make a kind of block known by its field `kind`, a Literal with a default; usable as a decorator.
 
-    Raises TypeError for a class without that field, ValueError for a name that another class has.
+    Raises TypeError for what is no such class, ValueError for a name that another class has.
     """
+    if not (isinstance(kind, type) and issubclass(kind, Block)):  # pyright: ignore[reportUnnecessaryIsInstance] (a user's)
+        raise TypeError(f"{kind!r} is no kind of block: derive a class from cnnsearch.Block")
     name: object = kind.model_fields["kind"].default if "kind" in kind.model_fields else None
     if not isinstance(name, str):
         raise TypeError(f"{kind.__name__} needs a field `kind: Literal['name'] = 'name'` to be told apart by")

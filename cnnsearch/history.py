@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter
@@ -110,19 +111,26 @@ class Run(NamedTuple):
     def entering(self, finals: Finals) -> tuple[Trial, ...]:
         """Give the candidates of the finals, best first: of those that would be trained alike there, the best one.
 
+        One that was trained on several seeds comes as early as its mean does: it has had more chances to be lucky.
         Whoever was trained so in finals before stays among them: what was measured on fresh seeds is not forgotten
         because more trials, or other finals, put others before it.
         """
         done = {(each.entrant, each.recipe) for each in self.retrained if each.state == "complete"}
         trained = {trial.number for trial in self.ranked if (trial.name, finals.recipe(trial.recipe)) in done}
-        best: dict[tuple[str, str], Trial] = {}
+        alike: dict[tuple[str, str], list[Trial]] = {}
         for trial in self.ranked:
-            alike = json.dumps(trial.network_data, sort_keys=True), finals.recipe(trial.recipe).computes
-            if alike not in best or (trial.number in trained and best[alike].number not in trained):
-                best[alike] = trial
-        return tuple(
-            trial for place, trial in enumerate(best.values()) if place < finals.candidates or trial.number in trained
-        )
+            trained_as = json.dumps(trial.network_data, sort_keys=True), finals.recipe(trial.recipe).computes
+            alike.setdefault(trained_as, []).append(trial)
+        best = [
+            next((t for t in each if t.number in trained), each[0]) for each in sorted(alike.values(), key=self._mean)
+        ]
+        return tuple(trial for place, trial in enumerate(best) if place < finals.candidates or trial.number in trained)
+
+    def _mean(self, alike: list[Trial]) -> tuple[float, ...]:
+        """Give the place of those that are trained alike, by the mean accuracy of the first one's repeats."""
+        first = alike[0]
+        accuracy = mean(trial.accuracy for trial in alike if trial.fingerprint == first.fingerprint)
+        return self.aim.place(self.aim.standing(accuracy, first, first.latency), first, first.number)
 
     @property
     def front(self) -> tuple[Trial, ...]:
@@ -139,6 +147,14 @@ class Run(NamedTuple):
             for trial in complete
             if trial.score is not None
         }
+
+
+def read_run(folder: str | Path) -> Run:
+    """Read what a study has come to, from its folder (`runs/NAME`), also while it runs.
+
+    Raises RunError naming file and line where it cannot be read.
+    """
+    return read(Path(folder))
 
 
 def read(folder: Path) -> Run:

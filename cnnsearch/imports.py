@@ -3,12 +3,15 @@
 A package offers its kinds by an entry point of the group `cnnsearch.blocks`. A network file never causes an import.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import cast
 
+from cnnsearch.blocks import KINDS
 from cnnsearch.errors import Fault, InvalidSpecError
+from cnnsearch.text import Plain
 
 GROUP = "cnnsearch.blocks"
 
@@ -20,6 +23,28 @@ def import_kinds(modules: Iterable[str]) -> None:
     for module in modules:
         way_out = "give it as `import` would, from the folder it lies in"
         _load(partial(import_module, module), "imports", module, way_out)
+
+
+def refuse_unknown_to_workers(space: Plain, modules: Iterable[str]) -> None:
+    """Raise InvalidSpecError for a kind of block in `space` that no worker would know: it imports `modules` alone."""
+    named = [*modules, *entry_points(group=GROUP)]
+    for kind in (KINDS[text] for text in _texts(space) if text in KINDS):
+        home = kind.__module__
+        if home == "__main__":
+            law = f"{kind.__name__} is a class of the program itself, which workers do not run"
+            raise InvalidSpecError((Fault("imports", f"{law}; put it into a module, and name that: [my_blocks]"),))
+        if not named and not home.startswith("cnnsearch."):
+            law = f"{kind.__name__} is a class of {home}, which workers import only where a plan names it"
+            raise InvalidSpecError((Fault("imports", f"{law}: ['{home}']"),))
+
+
+def _texts(data: Plain) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict | list):
+        values = cast("dict[str, Plain]", data).values() if isinstance(data, dict) else cast("list[Plain]", data)
+        for value in values:
+            yield from _texts(value)
 
 
 def _load(load: Callable[[], object], place: str, name: str, way_out: str) -> None:

@@ -4,10 +4,13 @@ Axes: N images, C channels, H height, W width, K classes.
 """
 
 from collections import OrderedDict
+from functools import partial
 from importlib import import_module
 
+import torch
 from torch import Tensor, nn
 
+from cnnsearch.errors import Fault, InvalidSpecError
 from cnnsearch.flow import Flow, Step, Sum
 from cnnsearch.layers import Layer
 from cnnsearch.network import Network
@@ -35,35 +38,66 @@ def build(network: Network) -> nn.Module:
     """Make the module: float images (N, C, H, W) in, logits (N, K) out.
 
     Its state_dict reads like the network: `blocks.0.conv.weight`, in the order of the data's way. Initial weights are
-    torch's own and come from torch's global generator: call `torch.manual_seed` before.
+    torch's own and come from torch's global generator: call `torch.manual_seed` before. Raises InvalidSpecError, with
+    the place, for a layer of one's own that cannot be made, or whose module does not keep what the layer promises.
     """
     blocks: list[nn.Module] = []
     shape = network.input.shape
-    for block, after in zip(network.blocks, network.shapes, strict=True):
-        blocks.append(_sequence(block.flow(shape), shape))
+    for number, (block, after) in enumerate(zip(network.blocks, network.shapes, strict=True)):
+        blocks.append(_sequence(block.flow(shape), shape, f"blocks[{number}]"))
         shape = after
-    head = _sequence(network.head.flow(network.classes), shape)
+    head = _sequence(network.head.flow(network.classes), shape, "head")
     return nn.Sequential(OrderedDict(blocks=nn.Sequential(*blocks), head=head))
 
 
-def _sequence(flow: Flow, shape: Shape) -> nn.Sequential:
+def _sequence(flow: Flow, shape: Shape, place: str) -> nn.Sequential:
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     for step in flow:
-        modules[step.name], shape = _module(step, shape)
+        modules[step.name], shape = _module(step, shape, f"{place}.{step.name}")
     return nn.Sequential(modules)
 
 
-def _module(step: Step, shape: Shape) -> tuple[nn.Module, Shape]:
+def _module(step: Step, shape: Shape, place: str) -> tuple[nn.Module, Shape]:
     if isinstance(step.what, Sum):
-        branches: dict[str, nn.Module] = {name: _sequence(flow, shape) for name, flow in step.what.branches}
+        branches: dict[str, nn.Module] = {
+            name: _sequence(flow, shape, f"{place}.{name}") for name, flow in step.what.branches
+        }
         return Branches(branches), _out(step.what, shape)
-    return make_layer(step.what, shape), step.what.out(shape)
+    make = make_layer if type(step.what).__module__ == Layer.__module__ else partial(_make_own_layer, place)
+    return make(step.what, shape), step.what.out(shape)
 
 
 def make_layer(layer: Layer, shape: Shape) -> nn.Module:
     """Make the torch layer for an input of `shape`."""
     module, _, name = layer.torch_class.partition(":")
     return getattr(import_module(module), name)(**layer.arguments(shape))
+
+
+def _make_own_layer(place: str, layer: Layer, shape: Shape) -> nn.Module:
+    """Make a layer of one's own, and hold its module to what the layer promises: costs would not be exact otherwise."""
+    try:
+        module = make_layer(layer, shape)
+        seen = _shape_of(module, shape)
+    except Exception as error:
+        law = (
+            f"its module {layer.torch_class} cannot be made or run for a {shape} map ({type(error).__name__}: {error})"
+        )
+        raise InvalidSpecError((Fault(place, law),)) from error
+    promised, learned = layer.tensors(shape), {name: tuple(p.shape) for name, p in module.named_parameters()}
+    if learned != promised:
+        law = f"its module {layer.torch_class} learns {learned}, and its `tensors` promises {promised}"
+        raise InvalidSpecError((Fault(place, f"{law}; make them agree"),))
+    if seen != layer.out(shape):
+        law = f"its module {layer.torch_class} makes {seen} of {shape}, and its `out` promises {layer.out(shape)}"
+        raise InvalidSpecError((Fault(place, f"{law}; make them agree"),))
+    return module
+
+
+def _shape_of(module: nn.Module, shape: Shape) -> Shape:
+    with torch.no_grad(), torch.random.fork_rng(devices=()):
+        _, *axes = module.eval()(torch.zeros(2, *shape)).shape
+    module.train()
+    return Shape(*axes, *[1] * (3 - len(axes)))
 
 
 def _out(total: Sum, shape: Shape) -> Shape:

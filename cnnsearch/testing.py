@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cnnsearch.blocks import Block
+from cnnsearch.blocks import KINDS, Block
 from cnnsearch.flow import Flow, Row, Sum, first_sight
 from cnnsearch.module import build, make_layer
 from cnnsearch.network import Network, through
@@ -56,9 +56,11 @@ def learned_numbers_are_those_of_torch(network: Network) -> None:
     for key, parameter in module.named_parameters():
         owner = max((name for name in promised if key.startswith(f"{name}.")), key=len, default=key)
         learned.setdefault(owner, []).append(tuple(parameter.shape))
-    assert list(learned.items()) == list(promised.items())
+    assert list(learned.items()) == list(promised.items()), (
+        f"{network}: torch learns {learned}, and `tensors` promises {promised}, in the order of the data's way"
+    )
     count = sum(parameter.numel() for parameter in module.parameters())
-    assert count == network.cost.parameters == sum(row.parameters for row in network.layers)
+    assert count == network.cost.parameters == sum(row.parameters for row in network.layers), network
     assert network.cost.weight_bytes == 4 * count
 
 
@@ -71,7 +73,10 @@ def multiply_adds_are_those_of_torch(network: Network) -> None:
             module(image_NCHW)
         except ValueError:  # without running statistics a batch norm takes no single 1x1 map
             assume(condition=False)
-    assert counter.get_total_flops() == 2 * network.cost.macs
+    assert counter.get_total_flops() == 2 * network.cost.macs, (
+        f"{network}: torch counts {counter.get_total_flops() // 2:,} multiply-adds, and `macs` promises "
+        f"{network.cost.macs:,}; only convolutions and matrix products count"
+    )
     assert network.cost.macs == sum(row.macs for row in network.layers)
 
 
@@ -123,6 +128,7 @@ LAWS: tuple[Callable[[Network], None], ...] = (
 
 def check_kind(kind: type[Block], examples: int = 50) -> None:
     """Hold a registered kind of block to every law, on `examples` networks each; raise AssertionError at the first."""
+    assert kind in KINDS.values(), f"{kind!r} is no registered kind of block; decorate its class by cnnsearch.register"
     unhurried = (HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large)
     chosen = settings(max_examples=examples, deadline=None, suppress_health_check=unhurried)
     chosen(given(blocks(kind), shapes)(promise_or_refusal_is_torchs))()

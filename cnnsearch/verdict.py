@@ -103,6 +103,8 @@ class Verdict(NamedTuple):
     """All entrants, the winner first, then by their mean score."""
     seeds: int
     """Trainings that make a finalist: as many as asked, or the most that anybody has had of them so far."""
+    finalists: tuple[str, ...]
+    """Those that have had them, the winner first; where one makes a finalist, the best of all, as many as asked."""
     optimism_gap: float
     """The winner's score in the search less the mean of its scores in the finals."""
     test_opened: int
@@ -128,13 +130,15 @@ def verdict(run: Run) -> Verdict | None:
         return None
     seeds = min(finals.seeds, max(len(row.trainings) for row in candidates))
     whole = [row for row in candidates if len(row.trainings) >= seeds]
-    winner = min(whole, key=lambda row: _place(row, run.aim, finals))
+    whole.sort(key=lambda row: _place(row, run.aim, finals))
+    winner = whole[0]
+    finalists = tuple(row.entrant for row in (whole if seeds > 1 else whole[: finals.finalists]))
     others = sorted((row for row in rows if row is not winner), key=_rank)
     assert winner.trial
     gap = winner.trial.accuracy - winner.mean
     meets = None if run.aim.floor is None else _sure(winner, finals) >= run.aim.floor
     compared = (winner, *_compared(winner, others))
-    so_far = Verdict(winner, compared, seeds, gap, len(run.openings), meets)
+    so_far = Verdict(winner, compared, seeds, finalists, gap, len(run.openings), meets)
     return so_far._replace(is_final=not run.finals_are_open and is_judged(so_far, run))
 
 
@@ -158,7 +162,7 @@ def other_schedule(winner: Row) -> str:
 
 def to_judge(verdict: Verdict) -> list[Retrained]:
     """Name the trainings that the test images are read for: those of the finalists and of the baselines."""
-    taking_part = [row for row in verdict.rows if row.trial is None or len(row.trainings) >= verdict.seeds]
+    taking_part = [row for row in verdict.rows if row.trial is None or row.entrant in verdict.finalists]
     return [training for row in taking_part for training in row.trainings]
 
 

@@ -25,6 +25,7 @@ from cnnsearch.files import write_whole
 from cnnsearch.module import build
 from cnnsearch.network import Network
 from cnnsearch.places import BEST, NETWORK, WEIGHTS, WINNER
+from cnnsearch.record import RECORD
 from cnnsearch.word import Word, faults
 
 ENTRY = "cnnsearch"
@@ -128,7 +129,11 @@ def _file(path: Path) -> Path:
         return path
     files = [path / WEIGHTS, *(path / part / WEIGHTS for part in PARTS)]
     # Where the weights of a network that is there were lost, no others take their place.
-    return next((file for file in files if file.is_file() or (file.parent / NETWORK).is_file()), files[0])
+    found = next((file for file in files if file.is_file() or (file.parent / NETWORK).is_file()), None)
+    if found is None and (path / RECORD).is_file():
+        law = "no trial of this run is complete, so there are no weights yet"
+        raise RunError(f"{path}: {law}; the study's own command goes on, and report.html tells what became of each")
+    return found or files[0]
 
 
 def _plain(tensor: Tensor) -> Tensor:

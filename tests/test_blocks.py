@@ -118,3 +118,22 @@ def test_the_kit_fails_a_kind_that_breaks_a_law(broken: Layer, monkeypatch: pyte
     monkeypatch.setattr(OfLayer, "layer", broken, raising=False)
     with pytest.raises(AssertionError):
         check_kind(OfLayer, examples=5)
+
+
+def test_the_kit_takes_registered_kinds_only() -> None:
+    with pytest.raises(AssertionError) as caught:
+        check_kind(Halves)
+    assert str(caught.value) == f"{Halves!r} is no registered kind of block; decorate its class by cnnsearch.register"
+
+
+class OfLazy(OfLayer):
+    """A kind of a layer that says that it multiplies nothing."""
+
+    kind: Literal["of lazy"] = "of lazy"  # type: ignore[assignment]
+    layer: ClassVar[Layer] = Lazy(out_channels=1, kernel_size=(1, 1))
+
+
+def test_the_kit_tells_what_was_promised_and_what_torch_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "of lazy", OfLazy)
+    with pytest.raises(AssertionError, match=r"torch counts \d+ multiply-adds, and `macs` promises \d+; only"):
+        check_kind(OfLazy, examples=5)

@@ -648,6 +648,26 @@ def test_of_two_that_are_one_candidate_the_trained_one_stays(study: Path) -> Non
     assert twin not in later.entering(later.finals)
 
 
+def test_candidates_come_by_the_mean_of_all_that_are_trained_alike(study: Path) -> None:
+    found = history.read(study)
+    often, once = found.ranked[0], found.ranked[1]
+    again = often.model_copy(update={"number": 3, "score": 0.0})
+    fresh = found._replace(trials=(*found.trials, again), retrained=())
+    assert fresh.ranked[0] == often
+    first, *_ = fresh.entering(fresh.finals)
+    assert first.network == once.network, "half a lucky seed and half a bad one is not the best"
+
+
+def test_the_test_images_are_read_for_no_more_finalists_than_asked(study: Path) -> None:
+    before = len(history.read(study).tested)
+    evaluate(study, finals={"epochs": 2, "finalists": 1, "seeds": 1, "candidates": 2, "baselines": []}, quiet=True)
+    found = history.read(study)
+    over = decided(found)
+    assert over
+    assert len([row for row in over.rows if row.trial]) == 2
+    assert (over.finalists, len(found.tested) - before) == ((over.winner.entrant,), 1)
+
+
 def test_finals_that_cannot_be_held_change_nothing(study: Path) -> None:
     before = {path: path.read_bytes() for path in study.rglob("*") if path.is_file() and path.name != "lock"}
     plan_file = json.loads((study / "plan.json").read_text())

@@ -190,16 +190,17 @@ def test_the_card_tells_data_protocol_figures_environment_and_commands(run: Path
     assert "| plain torch | model.py, weights.safetensors |" in text
 
 
-def test_the_card_tells_to_what_form_pictures_were_brought(run: Path, digits: DataSet, table: Table) -> None:
+@pytest.mark.parametrize(("size", "pixels"), [([64, 48], "64x48"), (24, "24x24")])
+def test_the_card_tells_to_what_form_pictures_were_brought(
+    run: Path, digits: DataSet, table: Table, size: object, pixels: str
+) -> None:
     source = find(run)
     assert source.run
-    image = {"size": [64, 48], "channels": 1}
+    image = {"size": size, "channels": 1}
     other = source._replace(run=source.run._replace(plan={**source.run.plan, "image": image}))
     told = card(other, digits._replace(name="mine"), table)
-    said = (
-        "of 10 classes; all were stretched or shrunk, bilinearly, to 64x48 pixels and made grey. SHA-256 of all images"
-    )
-    assert said in told
+    said = f"all were stretched or shrunk, bilinearly, to {pixels} pixels and made grey. SHA-256 of all images"
+    assert f"of 10 classes; {said}" in told
 
 
 def test_the_study_beside_the_card_is_a_plan_without_places_of_this_machine(run: Path) -> None:
@@ -221,7 +222,7 @@ def verdict_on(run: Path) -> Verdict:
         events.Tested(entrant="trial 3", seed=seed, sha256="", images=300, wrong=(1, 2, 7)) for seed in (0, 1)
     )
     winner, other = Result("trial 3", trial, trainings, tested), Result("trial 0", trial, trainings[:1], tested[:1])
-    return Verdict(winner, (winner, other), seeds=2, optimism_gap=0.0004, test_opened=1)
+    return Verdict(winner, (winner, other), seeds=2, finalists=(winner.entrant,), optimism_gap=0.0004, test_opened=1)
 
 
 def test_the_card_of_a_winner_tells_how_it_was_trained_again(run: Path, digits: DataSet, table: Table) -> None:

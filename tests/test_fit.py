@@ -1,6 +1,7 @@
 """The look ahead against brute force: an option is masked exactly when nothing behind it can fit."""
 
 import random
+from typing import Any, cast
 
 import pytest
 from amount import examples
@@ -233,6 +234,9 @@ def test_a_kind_needs_a_name_of_its_own() -> None:
 
     with pytest.raises(TypeError, match=r"^Nameless needs a field `kind: Literal\['name'\] = 'name'` to be told apart"):
         register(Nameless)
+
+    with pytest.raises(TypeError, match=r"^3 is no kind of block: derive a class from cnnsearch.Block$"):
+        register(cast("Any", 3))
 
     class Taken(Nameless):
         kind: str = "plain"

@@ -1,6 +1,7 @@
 """The module that is built: its names, its order, and that it computes what it is called."""
 
 import re
+from typing import ClassVar, Literal
 
 import pytest
 import torch
@@ -8,9 +9,13 @@ from amount import examples
 from hypothesis import given
 from torch import nn
 
-from cnnsearch.blocks import KINDS
+from cnnsearch.blocks import KINDS, Block
+from cnnsearch.errors import InvalidSpecError
+from cnnsearch.flow import Flow, Step
+from cnnsearch.layers import Conv, Layer
 from cnnsearch.module import Branches, build
 from cnnsearch.network import Network
+from cnnsearch.shapes import Shape
 from cnnsearch.strategies import networks
 
 IMAGE = {"channels": 1, "height": 8, "width": 8}
@@ -99,3 +104,96 @@ def test_relu_in_place_changes_no_result(network: Network) -> None:
     module.load_state_dict(plain.state_dict())
     images_NCHW = torch.rand(2, *network.input.shape)
     assert torch.equal(module.eval()(images_NCHW), plain.eval()(images_NCHW))
+
+
+# Layers of one's own
+
+
+class Own(Layer):
+    """A batch norm without running statistics; its promises are those of its subclasses, or torch's."""
+
+    torch_class: ClassVar[str] = "torch.nn:InstanceNorm2d"
+
+    def out(self, shape: Shape) -> Shape:
+        return shape
+
+    def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
+        return {"weight": (shape.channels,), "bias": (shape.channels,)}
+
+    def arguments(self, shape: Shape) -> dict[str, object]:
+        return {"num_features": shape.channels, "affine": True}
+
+
+class Forgetful(Own):
+    def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
+        return {"weight": (shape.channels,)}
+
+
+class Flattering(Own):
+    def out(self, shape: Shape) -> Shape:
+        return shape._replace(height=1)
+
+
+class Nameless(Own):
+    torch_class: ClassVar[str] = "torch.nn:Nope"
+
+
+class Misled(Own):
+    def arguments(self, shape: Shape) -> dict[str, object]:
+        return {"channels": shape.channels}
+
+
+class OfOwn(Block):
+    """A convolution, then a layer of one's own."""
+
+    kind: Literal["of own"] = "of own"
+    layer: ClassVar[Layer] = Own()
+
+    def flow(self, shape: Shape) -> Flow:
+        _ = shape
+        return (Step("conv", Conv(out_channels=2, kernel_size=(1, 1))), Step("own", self.layer))
+
+
+def test_a_layer_of_ones_own_that_keeps_its_promises_is_built_and_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, "of own", OfOwn)
+    torch.manual_seed(7)
+    module = build(network_of({"kind": "of own"}))
+    assert all(part.training for part in module.modules())
+    torch.manual_seed(7)
+    first = torch.nn.Conv2d(1, 2, 1).weight
+    assert torch.equal(module.state_dict()["blocks.0.conv.weight"], first), "its trial run draws no numbers"
+
+
+@pytest.mark.parametrize(
+    ("layer", "law"),
+    [
+        (
+            Forgetful(),
+            ("its module torch.nn:InstanceNorm2d learns {'weight': (2,), 'bias': (2,)}, and its `tensors` promises"
+             " {'weight': (2,)}; make them agree"),
+        ),
+        (
+            Flattering(),
+            "its module torch.nn:InstanceNorm2d makes 2x8x8 of 2x8x8, and its `out` promises 2x1x8; make them agree",
+        ),
+        (
+            Nameless(),
+            ("its module torch.nn:Nope cannot be made or run for a 2x8x8 map (AttributeError: module 'torch.nn' has no"
+             " attribute 'Nope')"),
+        ),
+        (
+            Misled(),
+            ("its module torch.nn:InstanceNorm2d cannot be made or run for a 2x8x8 map (TypeError:"
+             " InstanceNorm2d.__init__() got an unexpected keyword argument 'channels')"),
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_a_layer_of_ones_own_that_breaks_its_promises_is_refused_at_its_place(
+    layer: Layer, law: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(KINDS, "of own", OfOwn)
+    monkeypatch.setattr(OfOwn, "layer", layer)
+    with pytest.raises(InvalidSpecError) as caught:
+        build(network_of({"conv": CONV}, {"kind": "of own"}))
+    assert str(caught.value).replace("_InstanceNorm._", "InstanceNorm2d._") == f"blocks[1].own: {law}"

@@ -269,7 +269,7 @@ def test_a_network_whose_latency_cannot_be_measured_costs_no_figure(tmp_path: Pa
     unmeasured = [trial.model_copy(update={"latency": None}) if trial is first else trial for trial in run.trials]
     runs = (run, run._replace(trials=tuple(unmeasured)))
     wholly, partly = (
-        [figures.draw(figure, Material(each, study(each, scale=100))) for figure in figures.figures(run.aim)]
+        [figures.draw(figure, Material(each, study(each, scale=100))) for figure in figures.asked(run.aim)]
         for each in runs
     )
     assert [each.reason for each in partly] == [each.reason for each in wholly]
@@ -278,7 +278,7 @@ def test_a_network_whose_latency_cannot_be_measured_costs_no_figure(tmp_path: Pa
     assert shown == {trial.latency.seconds for trial in run.ranked[1:] if trial.latency}
     assert [len(trace.x) for trace in front.drawings[0].data if trace.name == "best"] == [0]
     none = run._replace(trials=tuple(trial.model_copy(update={"latency": None}) for trial in run.trials))
-    reasons = [figures.draw(each, Material(none, study(none, scale=100))).reason for each in figures.figures(run.aim)]
+    reasons = [figures.draw(each, Material(none, study(none, scale=100))).reason for each in figures.asked(run.aim)]
     assert [reason for reason in reasons if "measured" in reason] == [
         "latency could be measured for no network",
         "the hypervolume needs measured costs, of at least 2 complete trials; there are 0",

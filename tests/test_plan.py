@@ -150,8 +150,8 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         (
             {"space": {"blocks": [{"kind": {"choice": ["plain", "plane"]}, "conv": CONV}]}},
             ("space.blocks[0].kind.choice[1]: 'plane' is no registered kind of block (known: plain, residual, "
-            "separable); perhaps you meant 'plain', or import the module that registers it first (--import on the "
-            "command line)"),
+            "separable); perhaps you meant 'plain', or import the module that registers it first (by `import`, or "
+            "--import on the command line)"),
         ),
         (
             {"space": {**SPACE, "input": START["input"], "classes": 10}},

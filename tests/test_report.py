@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import pytest
 from made_runs import BEGIN, STATES, asked, draw, network, story, write_run
 
+import cnnsearch
 from cnnsearch import record, trials
 from cnnsearch.errors import RunError
 from cnnsearch.events import Epoch, FinalState, Finished, Started
@@ -22,10 +23,10 @@ from cnnsearch.report.charts import Material
 from cnnsearch.report.drawing import drawn, stages
 from cnnsearch.report.figures import Figure
 from cnnsearch.report.names import readable, short_names
-from cnnsearch.report.plots import plotly_js
+from cnnsearch.report.plots import new_chart, plotly_js
 from cnnsearch.report.write import as_page
 
-FIGURES = tuple(figures.figures(Aim()))
+FIGURES = tuple(figures.asked(Aim()))
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -125,7 +126,7 @@ def test_with_several_objectives_the_front_and_its_hypervolume_are_drawn(
     objectives: dict[str, Any], tmp_path: Path
 ) -> None:
     run = seeking(tmp_path / "run", objectives)
-    drawn = [figures.draw(figure, _material(run)) for figure in figures.figures(run.aim)]
+    drawn = [figures.draw(figure, _material(run)) for figure in figures.asked(run.aim)]
     assert [each.reason for each in drawn] == [""] * len(drawn)
     front, covered, *_ = drawn
     names = [WORDS[name] for name in run.aim.costs]
@@ -155,14 +156,14 @@ def test_a_floor_is_said_and_its_winner_comes_first(tmp_path: Path) -> None:
 
 def test_one_complete_trial_has_no_hypervolume_yet(tmp_path: Path) -> None:
     run = seeking(tmp_path / "run", OBJECTIVES[0], ("complete",))
-    drawn = {figure.title: figures.draw(figure, _material(run)).reason for figure in figures.figures(run.aim)}
+    drawn = {figure.title: figures.draw(figure, _material(run)).reason for figure in figures.asked(run.aim)}
     assert drawn["Hypervolume"] == "the hypervolume needs measured costs, of at least 2 complete trials; there is 1"
 
 
 def test_networks_that_are_all_alike_cover_nothing(tmp_path: Path) -> None:
     run = seeking(tmp_path / "run", OBJECTIVES[0], ("complete",) * 2)
     alike = run._replace(trials=tuple(trial.model_copy(update={"score": 0.9, "parameters": 5}) for trial in run.trials))
-    drawn = figures.draw(list(figures.figures(run.aim))[1], _material(alike))
+    drawn = figures.draw(list(figures.asked(run.aim))[1], _material(alike))
     assert drawn.reason == "the hypervolume needs two networks of which one is better and the other cheaper"
 
 
@@ -454,3 +455,15 @@ def test_a_drawing_names_what_is_unusual_and_nothing_else() -> None:
     assert "<h4>blocks[2] residual</h4>" in html
     assert "<b>add.body: Conv" not in html
     assert "<b>body: Conv 1\N{MULTIPLICATION SIGN}1</b>" in html
+
+
+def test_the_figures_of_a_page_are_plotlys(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", states=("complete", "stopped") * 4)
+    run = cnnsearch.read_run(str(tmp_path / "run"))
+    assert run == read(tmp_path / "run")
+    shown = cnnsearch.figures(run)
+    page = as_page(run)
+    assert all(f"<h2>{title}</h2>" in page for title in shown)
+    assert {type(chart) for charts in shown.values() for chart in charts} == {type(new_chart())}
+    write_run(tmp_path / "none", states=())
+    assert set(cnnsearch.figures(cnnsearch.read_run(tmp_path / "none"))) < set(shown), "what does not apply is left out"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import optuna
 import pytest
 import torch
+from commands import python
 from study_rig import PATIENCE, SIX_NETWORKS, STUDY, TINY, environment, lines, plan, run, search, write_plan
 
 import cnnsearch
@@ -375,3 +376,37 @@ def test_the_same_plan_in_code_goes_on_where_it_ended(tmp_path: Path, monkeypatc
         "opened", "asked", "started", "finished", "closed",
     ]  # fmt: skip
     assert cnnsearch.load(first.folder / "best").classes == tuple("0123456789")
+
+
+OF_THE_PROGRAM = """
+from typing import Literal
+import cnnsearch
+
+@cnnsearch.register
+class Twice(cnnsearch.Block):
+    kind: Literal["twice"] = "twice"
+    conv: cnnsearch.Conv
+
+    def flow(self, shape):
+        return (cnnsearch.Step("conv", self.conv), cnnsearch.Step("again", self.conv))
+
+space = {"blocks": [{"kind": "twice", "conv": {"out_channels": {"choice": [2, 4]}, "kernel_size": 1}}]}
+plan = cnnsearch.Plan.model_validate({"dataset": "digits", "space": space})
+try:
+    cnnsearch.search(plan)
+except cnnsearch.CnnsearchError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("home", ["__main__", "mine"])
+def test_a_kind_that_workers_would_not_know_is_refused_before_they_start(home: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(OF_THE_PROGRAM)
+    done = python(["mine.py"] if home == "__main__" else ["-c", "import mine"], tmp_path)
+    told = {
+        "__main__": "Twice is a class of the program itself, which workers do not run; put it into a module, and name"
+        " that: [my_blocks]",
+        "mine": "Twice is a class of mine, which workers import only where a plan names it: ['mine']",
+    }
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"imports: {told[home]}\n", "")
+    assert not (tmp_path / "runs").exists()

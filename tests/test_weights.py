@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from made_runs import write_run
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -169,6 +170,15 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_a_run_without_a_complete_trial_has_none(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", states=("failed",))
+    with pytest.raises(RunError) as error:
+        load(tmp_path / "run")
+    law = "no trial of this run is complete, so there are no weights yet"
+    way_out = "the study's own command goes on, and report.html tells what became of each"
+    assert str(error.value) == f"{tmp_path / 'run'}: {law}; {way_out}"
+
+
 def test_weights_of_another_program_are_told(tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(3)}, tmp_path / WEIGHTS)
     with pytest.raises(RunError) as error:
@@ -185,7 +195,7 @@ def test_a_label_of_an_unknown_kind_of_block_names_its_place(folder: Path, monke
     assert str(error.value) == (
         f"{folder / WEIGHTS}: this program cannot read its label: network.blocks[1].kind: 'separable' is no"
         " registered kind of block (known: plain, residual);"
-        " import the module that registers it first (--import on the command line)"
+        " import the module that registers it first (by `import`, or --import on the command line)"
     )
 
 

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 from cnnsearch.data import DataSet
 from cnnsearch.datasets import FACTS
 from cnnsearch.export.source import Source
 from cnnsearch.export.table import Table, in_markdown, in_words
 from cnnsearch.history import Run
+from cnnsearch.own.image import Image
 from cnnsearch.recipe import Recipe
 from cnnsearch.units import percent, times
 from cnnsearch.verdict import Verdict, other_schedule
@@ -124,10 +124,9 @@ def _data(data: DataSet, run: Run | None) -> str:
 
 def _brought(run: Run | None) -> str:
     """Say to what form images were brought, if to any: so must others be before they are read."""
-    image: dict[str, Any] = (run and run.plan.get("image")) or {}
-    size, channels = image.get("size"), image.get("channels")
-    changes = [f"stretched or shrunk, bilinearly, to {size[0]}x{size[1]} pixels"] if size else []
-    changes += [{1: "made grey", 3: "made RGB"}[channels]] if channels else []
+    image = Image.model_validate((run and run.plan.get("image")) or {})
+    changes = [f"stretched or shrunk, bilinearly, to {image.size[0]}x{image.size[1]} pixels"] if image.size else []
+    changes += [{1: "made grey", 3: "made RGB"}[image.channels]] if image.channels else []
     return f"; all were {' and '.join(changes)}" if changes else ""
 
 

@@ -68,7 +68,7 @@ _OF_ACCURACY = (
 )
 
 
-def figures(aim: Aim) -> Iterator[Figure]:
+def asked(aim: Aim) -> Iterator[Figure]:
     """Give the figures of a run that sought this, in their order."""
     costs = [WORDS[name] for name in aim.shown]
     caption = "Each point is a network. The line joins those that no smaller network equals."

@@ -1,14 +1,16 @@
-"""How does a record become a page on the disk?"""
+"""How does a record become figures, and a page on the disk?"""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from cnnsearch import trials
 from cnnsearch.files import write_whole
 from cnnsearch.history import Run, read
 from cnnsearch.report.charts import Material
-from cnnsearch.report.figures import draw, figures
+from cnnsearch.report.figures import Drawn, asked, draw
 from cnnsearch.report.names import readable, short_names
 from cnnsearch.report.page import page
+from cnnsearch.report.plots import Chart
 
 PAGE = "report.html"
 
@@ -26,7 +28,23 @@ def write_report(folder: Path, to: Path | None = None) -> Path:
 
 def as_page(run: Run) -> str:
     """Turn a run into the text of its page."""
-    names = short_names(sorted({name for trial in run.trials for name in trial.built}))
+    names = _names(run)
+    return page(run, _drawn(run, names), names)
+
+
+def figures(run: Run) -> dict[str, Sequence[Chart]]:
+    """Draw what the page shows, as figures of plotly's: by title, several where they stand side by side.
+
+    One that does not apply to the run, or not yet, is left out; the page says why.
+    """
+    return {drawn.title: drawn.drawings for drawn in _drawn(run, _names(run)) if not drawn.reason}
+
+
+def _names(run: Run) -> dict[str, str]:
+    return short_names(sorted({name for trial in run.trials for name in trial.built}))
+
+
+def _drawn(run: Run, names: dict[str, str]) -> list[Drawn]:
     shown = readable(run, names)
     material = Material(shown, trials.study(shown, scale=100))
-    return page(run, [draw(figure, material) for figure in figures(run.aim)], names)
+    return [draw(figure, material) for figure in asked(run.aim)]

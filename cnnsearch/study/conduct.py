@@ -19,7 +19,7 @@ from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.files import make_folder, sync_folder
 from cnnsearch.gain import expected_gain
 from cnnsearch.history import Run
-from cnnsearch.imports import import_kinds
+from cnnsearch.imports import import_kinds, refuse_unknown_to_workers
 from cnnsearch.plan import Plan
 from cnnsearch.preview import out_of_reach
 from cnnsearch.record import Record, own
@@ -49,6 +49,7 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
     >>> run = search(plan)  # doctest: +SKIP
     """
     import_kinds(plan.imports)
+    refuse_unknown_to_workers([plan.space, *(network.model_dump() for network in plan.start)], plan.imports)
     folder = plan.folder
     with own(folder) as record:
         with bar_of(plan, quiet=quiet) as bar:
