@@ -2,10 +2,11 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -59,7 +60,7 @@ def _as_name(name: object) -> object:
 def _known_or_there(dataset: str) -> str:
     if dataset not in FACTS and not is_there(dataset):
         names = " nor ".join(map(repr, FACTS))
-        near = get_close_matches(dataset[:MOST_SHOWN], FACTS, n=1)
+        near = get_close_matches(dataset[:MOST_SHOWN].lower(), FACTS, n=1)
         meant = f"; perhaps you meant {near[0]!r}" if near else ""
         law = f"{brief(dataset)} is neither {names}, and no folder or .npz file of that name is there"
         raise misfit("", f"{law}{meant}")
@@ -70,6 +71,7 @@ class Plan(Word):
     """Everything that decides a study."""
 
     takes_holes = False  # but in space and recipe, which other words read
+    read_as: ClassVar[Mapping[str, type[Word]]] = {"recipe": Recipe}
     dataset: Annotated[str, AfterValidator(_known_or_there), Field(examples=[*FACTS, "my_images"])] = "mnist"
     """What is classified: mnist (downloaded once), digits (comes with scikit-learn), or images of one's own: a folder
     with a folder of pictures for each class, or an .npz file with the arrays `images` and `labels`."""

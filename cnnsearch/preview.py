@@ -1,9 +1,11 @@
 """What would a study do? Shown without training, torch or optuna."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from cnnsearch.datasets import Facts, mnist_folder, mnist_on_disk
+from cnnsearch.devices import cores
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.forecast import forecast
 from cnnsearch.history import read
@@ -65,7 +67,10 @@ def _search(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str]) -> I
     yield f"sought    {plan.aim}"
     yield f"limits    {limits or 'none'}"
     yield f"sampler   {plan.sampler.kind}, seed {plan.seed}; stopping: {_stopping(plan, drawn)}"
-    yield f"workers   {len(devices)}: {', '.join(devices)}"
+    yield f"workers   {', '.join(f'{count} on {device}' for device, count in Counter(devices).items())}"
+    if devices[0] == "cpu" and len(devices) > cores():
+        law = f"{len(devices)} workers share {counted(cores(), 'core', 'cores')} of this machine"
+        yield f"warning   {law}; leave their number out for as many as suit it"
     yield f"space     {size(plan.searched)}{'; before limits' if limits else ''}"
     yield from never_drawn(plan.searched, "space.")
     yield f"recipe    {_recipe(plan)}"

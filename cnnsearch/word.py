@@ -29,6 +29,8 @@ class Word(BaseModel):
     )
     takes_holes: ClassVar[bool] = True
     """Whether a hole may stand for a value of it, in a space or recipe."""
+    read_as: ClassVar[Mapping[str, type[BaseModel]]] = {}
+    """The words as which fields are read that keep plain data, since holes may stand in it."""
 
     @classmethod
     def model_validate(cls, obj: Any, **options: Any) -> Self:  # noqa: ANN401 (the border: anything may come)
@@ -193,8 +195,24 @@ def _near_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
 
 
 def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel]) -> str:
-    near = _near_keys(path, word)
+    near = [*_deeper_keys(path, word), *_near_keys(path, word), *_long_keys(path, word)]
     return f"perhaps you meant {near[0]!r}" if near else "is it misspelt, or does it belong elsewhere?"
+
+
+def _deeper_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
+    """Give where a key belongs that stands one level too high."""
+    outer, key = _word_at(path[:-1], word), str(path[-1])
+    inner = {name: _word_in(field.annotation) for name, field in outer.model_fields.items()} if outer else {}
+    if outer and issubclass(outer, Word):
+        inner |= outer.read_as
+    return [f"{name}.{key}" for name, part in inner.items() if part and key in part.model_fields]
+
+
+def _long_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
+    """Give what a key is short for: lr for learning_rate."""
+    outer = _word_at(path[:-1], word)
+    long = [name for name in outer.model_fields if "_" in name] if outer else []
+    return [name for name in long if "".join(part[:1] for part in name.split("_")) == path[-1]]
 
 
 def _word_at(path: Sequence[str | int], word: type[BaseModel]) -> type[BaseModel] | None:

@@ -331,6 +331,17 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+def test_all_bad_pictures_of_a_folder_are_told_at_once(tmp_path: Path) -> None:
+    folder = fill(tmp_path / "set")
+    for name, content in {"cat/a.png": b"", "cat/b.png": b"hello", "dog/c.gif": b"\x7fELF" + bytes(99)}.items():
+        written(name, content, folder)
+    assert refusal(folder, tmp_path / "root").splitlines() == [
+        "set/cat/a.png: it is empty (0 bytes); replace it or take it out",
+        f"set/cat/b.png: {NO_PICTURE}",
+        f"set/dog/c.gif: {NO_PICTURE}",
+    ]
+
+
 @pytest.mark.parametrize("fault", FOLDERS)
 def test_a_bad_folder_is_refused(fault: str, tmp_path: Path) -> None:
     spoil, expected = FOLDERS[fault]

@@ -39,6 +39,7 @@ ONE: dict[str, Any] = {
     "recipe": {"epochs": 10, "learning_rate": 0.01},
     "budget": {"trials": 20},
     "executor": {"workers": 2, "device": "cpu"},
+    "pruner": {"rungs": [5]},
 }
 
 
@@ -231,3 +232,11 @@ def test_start_networks_are_shown_first() -> None:
 
 def test_a_study_that_never_stops_early_says_so() -> None:
     assert line("sampler", pruner={"kind": "none"}) == "sampler   tpe, seed 0; stopping: none"
+
+
+def test_more_workers_than_cores_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnsearch.preview.cores", lambda: 2)
+    crowd = {"executor": {"workers": 500, "device": "cpu"}}
+    assert line("workers", **crowd) == "workers   500 on cpu"
+    law = "500 workers share 2 cores of this machine; leave their number out for as many as suit it"
+    assert line("warning", **crowd) == f"warning   {law}"

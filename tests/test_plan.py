@@ -112,6 +112,14 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
             "perhaps you meant 'mnist'"),
         ),
         ({"recipy": {}}, "recipy: unknown key; perhaps you meant 'recipe'"),
+        ({"trials": 5}, "trials: unknown key; perhaps you meant 'budget.trials'"),
+        ({"epochs": 5}, "epochs: unknown key; perhaps you meant 'recipe.epochs'"),
+        ({"recipe": {"lr": 0.1}}, "recipe.lr: unknown key; perhaps you meant 'learning_rate'"),
+        (
+            {"dataset": "MNIST"},
+            ("dataset: 'MNIST' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there; "
+            "perhaps you meant 'mnist'"),
+        ),
         ({"sampler": "tpe"}, "sampler: must be a mapping such as {kind: ...}, not 'tpe'"),
         ({"seed": "0"}, "seed: input should be a valid integer, not '0'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, not -1"),

@@ -135,7 +135,7 @@ def _wrong(name: str, seen: os.stat_result) -> str | None:
         return "it is no ordinary file; take it out"
     if not _is_picture(name):
         return f"it is no picture by its name ({', '.join(sorted(SUFFIXES))}); rename it or take it out"
-    return "it is empty (0 bytes); replace it or take it out" if seen.st_size == 0 else None
+    return None
 
 
 def read(folder: Path, listing: Listing, image: Image) -> Found:

@@ -30,6 +30,7 @@ class PictureError(ValueError):
 def read(path: Path, image: Image) -> NDArray[np.uint8]:
     """Return a picture as (height, width, channels) bytes; raise PictureError."""
     try:
+        _refuse_empty(path)
         with pillow.open(path, formats=FORMATS) as picture:
             _check(picture)
             return brought(_opaque(ImageOps.exif_transpose(picture)), image)
@@ -42,6 +43,11 @@ def read(path: Path, image: Image) -> NDArray[np.uint8]:
         raise PictureError(f"it claims to have more than {MOST_PIXELS:,} pixels; shrink it or take it out") from None
     except Exception as error:  # noqa: BLE001 (on damaged files Pillow raises whatever its parsers stumble on)
         raise PictureError(f"it is damaged or cut off ({_told(error)}); replace it or take it out") from None
+
+
+def _refuse_empty(path: Path) -> None:
+    if path.stat().st_size == 0:
+        raise PictureError("it is empty (0 bytes); replace it or take it out")
 
 
 def _told(error: Exception) -> str:
