@@ -51,6 +51,8 @@ def accuracy_interval(accuracies: Sequence[float], images: int | None) -> Interv
 def surely(accuracies: Sequence[float], images: int | None) -> float:
     """Give the lower end of the mean's 95 % interval, of a single accuracy Wilson's.
 
+    All seeds are measured on the same images: what is sure of a mean over seeds is sure of these, not of others.
+
     >>> f"{surely([0.98, 0.99, 1.0], images=1_000):.4f} {surely([0.99], images=1_000):.4f}"
     '0.9652 0.9817'
     """

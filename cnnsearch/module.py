@@ -94,7 +94,7 @@ def _make_own_layer(place: str, layer: Layer, shape: Shape) -> nn.Module:
 
 
 def _shape_of(module: nn.Module, shape: Shape) -> Shape:
-    with torch.no_grad(), torch.random.fork_rng(devices=()):
+    with torch.no_grad(), torch.random.fork_rng(devices=()):  # pyright: ignore[reportUnknownMemberType]
         _, *axes = module.eval()(torch.zeros(2, *shape)).shape
     module.train()
     return Shape(*axes, *[1] * (3 - len(axes)))

@@ -14,10 +14,17 @@ ACCURACY = "validation_accuracy"
 Name = Literal["validation_accuracy", "parameters", "macs", "weight_bytes", "activation_bytes", "latency"]
 
 
+def _as_share(value: object) -> object:
+    """Tell a percentage how it is written."""
+    if isinstance(value, int | float) and 1 < value <= 100:  # noqa: PLR2004 (percent)
+        raise misfit("", f"is a fraction, at most 1, not {value}; {value} % is written {value / 100:g}")
+    return value
+
+
 class Objective(Word):
     """What is asked of one objective."""
 
-    at_least: Annotated[float, Field(gt=0, le=1)] | None = None
+    at_least: Annotated[float, BeforeValidator(_as_share), Field(gt=0, le=1)] | None = None
     """Only for validation_accuracy, as a fraction: that is enough, and the cheapest network that reaches it wins."""
 
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from cnnsearch.completed import completed
 from cnnsearch.datasets import FACTS, Facts, data_root
@@ -71,7 +71,7 @@ class Plan(Word):
     """Everything that decides a study."""
 
     takes_holes = False  # but in space and recipe, which other words read
-    read_as: ClassVar[Mapping[str, type[Word]]] = {"recipe": Recipe}
+    read_as: ClassVar[Mapping[str, type[BaseModel]]] = {"recipe": Recipe}
     dataset: Annotated[str, AfterValidator(_known_or_there), Field(examples=[*FACTS, "my_images"])] = "mnist"
     """What is classified: mnist (downloaded once), digits (comes with scikit-learn), or images of one's own: a folder
     with a folder of pictures for each class, or an .npz file with the arrays `images` and `labels`."""

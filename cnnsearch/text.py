@@ -17,6 +17,7 @@ MOST_EVENTS = 5_000  # of YAML, which is read at about 40,000 a second
 _LONG_NUMBER = re.compile(r"\d{4301}")  # Python's own limit for reading one
 _SURROGATE = re.compile("[\ud800-\udfff]")  # JSON can write one, and no file can hold it
 _DIRECTIVE = re.compile(r"^%(?!YAML 1\.2\s*$).*$", re.MULTILINE)
+_TWICE = re.compile(r'found duplicate key "(.*?)" with value')
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{\]}]')
 
 Plain = Any  # null, bool, int, float, str, and lists and mappings of these
@@ -31,6 +32,8 @@ def read_file(path: Path) -> Plain:
             text = file.read(MOST_BYTES + 1)  # never more, however long the file is
     except OSError as error:
         raise _refusal(str(path), f"cannot be read ({error.strerror}); check the path") from None
+    if not text.strip():
+        raise _refusal(str(path), "the file is empty; a plan may be as short as `dataset: mnist`")
     return read_yaml(text) if path.suffix in {".yaml", ".yml"} else read_json(text)
 
 
@@ -163,6 +166,8 @@ def _text_key(key: object, where: str) -> str:
 def _at_mark(error: Any) -> InvalidSpecError:  # noqa: ANN401 (ruamel is half typed)
     mark = error.problem_mark
     where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    if key := _TWICE.match(error.problem):  # the values that stand behind it there are not those of the file
+        return _refusal(where, f"the key {brief(key[1])} stands twice in one object; keep one of them")
     return _refusal(where, f"not YAML: {_first_line(error.problem)}")
 
 

@@ -441,7 +441,7 @@ NAMES = "'validation_accuracy', 'parameters', 'macs', 'weight_bytes', 'activatio
         ),
         (
             {"validation_accuracy": {"at_least": 99}},
-            "objectives.validation_accuracy.at_least: input should be less than or equal to 1, not 99",
+            "objectives.validation_accuracy.at_least: is a fraction, at most 1, not 99; 99 % is written 0.99",
         ),
         (["parameters"], "objectives: must be a mapping of keys to values, not ['parameters']"),
     ],

@@ -98,7 +98,7 @@ def test_bad_json_is_refused_with_its_place(text: str | bytes, message: str) -> 
         ("\ta: 1", "line 1, column 1: not YAML: found character '\\t' that cannot start any token"),
         (
             "a: 1\nb: 2\na: 3",
-            'line 3, column 1: not YAML: found duplicate key "a" with value "3" (original value: "1")',
+            "line 3, column 1: the key 'a' stands twice in one object; keep one of them",
         ),
         ("- 1\n---\n- 2", "line 2, column 1: not YAML: but found another document"),
         ("a: 1\nb: \x00", "line 2, column 4: not YAML: the character '\\x00' is not allowed"),
@@ -155,6 +155,15 @@ def test_a_file_is_read_by_its_ending(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "none.json"
     assert refusal(read_file, path) == f"{path}: cannot be read (No such file or directory); check the path"
+
+
+def test_an_empty_file_is_refused_as_one(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text(" \n")
+    with pytest.raises(InvalidSpecError) as caught:
+        read_file(tmp_path / "plan.yaml")
+    assert (
+        str(caught.value) == f"{tmp_path / 'plan.yaml'}: the file is empty; a plan may be as short as `dataset: mnist`"
+    )
 
 
 def test_of_a_long_file_only_the_first_megabyte_is_read(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def _changed(blocks: list[dict[str, Any]], number: int) -> Iterator[tuple[str, l
     before, block, after = blocks[:number], blocks[number], blocks[number + 1 :]
     yield f"without blocks[{number}]", [*before, *after]
     conv = block.get("conv")
-    channels = cast("dict[str, Any]", conv).get("out_channels") if isinstance(conv, dict) else None
+    conv = cast("dict[str, Any]", conv) if isinstance(conv, dict) else {}
+    channels = conv.get("out_channels")
     if not isinstance(channels, int):  # a kind of one's own without channels of its own
         return
     for name, changed in (("halved", channels // 2), ("doubled", channels * 2)):
