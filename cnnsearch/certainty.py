@@ -116,7 +116,7 @@ def pooled_deviation(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
 
 
 def difference_interval(first: Sequence[float], second: Sequence[float], deviation: float, freedom: int) -> Interval:
-    """Give the 95 % interval of the first mean less the second, by a deviation that was pooled over more groups.
+    """Give the 95 % interval of the first mean accuracy less the second, by a deviation pooled over more groups.
 
     >>> low, high = difference_interval([0.3, 0.5], [0.2], 0.1, 4)
     >>> f"{low:.2f} {high:.2f}"
@@ -126,7 +126,7 @@ def difference_interval(first: Sequence[float], second: Sequence[float], deviati
 
     half = float(t.ppf((1 + LEVEL) / 2, freedom)) * deviation * sqrt(1 / len(first) + 1 / len(second))
     difference = mean(first) - mean(second)
-    return difference - half, difference + half
+    return max(-1.0, difference - half), min(1.0, difference + half)
 
 
 def least_difference(deviation: float, freedom: int) -> float:

@@ -79,10 +79,8 @@ def _make_own_layer(place: str, layer: Layer, shape: Shape) -> nn.Module:
         module = make_layer(layer, shape)
         seen = _shape_of(module, shape)
     except Exception as error:
-        law = (
-            f"its module {layer.torch_class} cannot be made or run for a {shape} map ({type(error).__name__}: {error})"
-        )
-        raise InvalidSpecError((Fault(place, law),)) from error
+        law = f"its module {layer.torch_class} cannot be made or run for a {shape} map"
+        raise InvalidSpecError((Fault(place, f"{law} ({type(error).__name__}: {error})"),)) from error
     promised, learned = layer.tensors(shape), {name: tuple(p.shape) for name, p in module.named_parameters()}
     if learned != promised:
         law = f"its module {layer.torch_class} learns {learned}, and its `tensors` promises {promised}"

@@ -121,7 +121,7 @@ FACTORS = {"give_nan": math.nan, "give_inf": math.inf}
 
 
 class ActingModule(nn.Module):
-    """Acts once, at its first batch; where `finals_only` says so, only once a run's finals have begun."""
+    """Acts once, at its first batch in training; where `finals_only` says so, only once a run's finals have begun."""
 
     def __init__(self, act: str, factor: float, finals_only: bool) -> None:  # noqa: FBT001 (a layer's field)
         super().__init__()
@@ -130,8 +130,9 @@ class ActingModule(nn.Module):
         self.factor = FACTORS.get(act, factor) if acts else factor
 
     def forward(self, maps_NCHW: Tensor) -> Tensor:
-        act, self.act = self.act, nothing
-        act()
+        if self.training:
+            act, self.act = self.act, nothing
+            act()
         return maps_NCHW * self.factor
 
 

@@ -100,7 +100,7 @@ def test_a_kind_without_channels_of_its_own_is_taken_away_alone(monkeypatch: pyt
     monkeypatch.setitem(KINDS, "listed", Listed)
     blocks = [*LISTED["blocks"], {"conv": {"out_channels": 2, "kernel_size": 1}}]
     network = Network.model_validate({**LISTED, "blocks": blocks})
-    assert str(network) == "l 2(1), average"
+    assert str(network) == "l 2(1x1), average"
     names = [variant.name for variant in variants(network)]
     assert names == ["without blocks[0]", "without blocks[1]", "blocks[1] halved", "blocks[1] doubled"]
 

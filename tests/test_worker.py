@@ -9,7 +9,7 @@ import torch
 from blocks_that_fail import Acting
 
 from cnnsearch.data import load
-from cnnsearch.errors import DiskFullError
+from cnnsearch.errors import DiskFullError, Fault, InvalidSpecError
 from cnnsearch.executors.executor import Setup
 from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job, Ready
@@ -204,9 +204,11 @@ def test_weights_that_cannot_be_written_fail_the_trial_and_say_where(tmp_path: P
 )
 def test_errors_are_classed(error: Exception, expected: str) -> None:
     assert reason(error) == expected
-    hidden = NotRecordedError("the step cannot be a CUDA graph")
-    hidden.__cause__ = error
-    assert reason(hidden) == expected
+    graph = NotRecordedError("the step cannot be a CUDA graph")
+    layer = InvalidSpecError((Fault("blocks[0].own", "its module cannot be made or run"),))
+    for hidden in (graph, layer):
+        hidden.__cause__ = error
+        assert reason(hidden) == expected
 
 
 @pytest.mark.parametrize(

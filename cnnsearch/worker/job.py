@@ -12,7 +12,7 @@ import torch
 from cnnsearch import weights
 from cnnsearch.checkpoint import Checkpoint
 from cnnsearch.data import DataSet
-from cnnsearch.errors import DiskFullError
+from cnnsearch.errors import DiskFullError, InvalidSpecError
 from cnnsearch.messages import Done, Epoch, Failed, Job, News, Reason
 from cnnsearch.module import build
 from cnnsearch.replay import NotRecordedError
@@ -56,7 +56,7 @@ def _train(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
 
 def reason(error: BaseException) -> Reason:
     """Class an error that ended a training."""
-    if isinstance(error, NotRecordedError) and error.__cause__:
+    if isinstance(error, NotRecordedError | InvalidSpecError) and error.__cause__:  # they say where, these say what
         return reason(error.__cause__)
     if isinstance(error, Diverged):
         return "diverged"
