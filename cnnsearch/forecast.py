@@ -56,14 +56,8 @@ def _finals_seconds(plan: Plan, finals: Finals, drawn: Sequence[Candidate], spee
 
 
 def _seconds(network: Network, recipe: Recipe, pruner: Pruner, facts: Facts, speed: Speed) -> float:
-    """Give the seconds of a training, on average."""
-    return to_read(recipe, pruner, facts) * work(network, recipe.batch_size) * speed.seconds
-
-
-def to_read(recipe: Recipe, pruner: Pruner, facts: Facts, after: int = 0) -> float:
-    """Give how many images a training reads after so many epochs, on average: few pass the rungs that lie ahead."""
+    """Give the seconds of a training, on average: few pass the pruner's rungs."""
     keep = {"none": 1.0, "median": 0.5}.get(pruner.kind, pruner.keep)
-    epochs = list(enumerate(recipe.passes, start=1))[after:]
-    return sum(
-        images(share, facts) * keep ** sum(after < rung < epoch for rung in pruner.rungs) for epoch, share in epochs
-    )
+    epochs = enumerate(recipe.passes, start=1)
+    read = sum(images(share, facts) * keep ** sum(rung < epoch for rung in pruner.rungs) for epoch, share in epochs)
+    return read * work(network, recipe.batch_size) * speed.seconds

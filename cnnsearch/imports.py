@@ -26,9 +26,13 @@ def import_kinds(modules: Iterable[str]) -> None:
 
 
 def refuse_unknown_to_workers(space: Plain, modules: Iterable[str]) -> None:
-    """Raise InvalidSpecError for a kind of block in `space` that no worker would know: it imports `modules` alone."""
+    """Raise InvalidSpecError for a kind of block in `space` that surely no worker would know.
+
+    A worker imports these modules and what installed packages offer. Which kinds these register in turn is not known
+    here, so that only a kind of the program itself, or one where nothing is named at all, is surely unknown to it.
+    """
     named = [*modules, *entry_points(group=GROUP)]
-    for kind in (KINDS[text] for text in _texts(space) if text in KINDS):
+    for kind in (KINDS[name] for name in _kinds(space) if name in KINDS):
         home = kind.__module__
         if home == "__main__":
             law = f"{kind.__name__} is a class of the program itself, which workers do not run"
@@ -38,13 +42,18 @@ def refuse_unknown_to_workers(space: Plain, modules: Iterable[str]) -> None:
             raise InvalidSpecError((Fault("imports", f"{law}: ['{home}']"),))
 
 
-def _texts(data: Plain) -> Iterator[str]:
-    if isinstance(data, str):
-        yield data
-    elif isinstance(data, dict | list):
-        values = cast("dict[str, Plain]", data).values() if isinstance(data, dict) else cast("list[Plain]", data)
-        for value in values:
-            yield from _texts(value)
+def _kinds(data: Plain) -> Iterator[str]:
+    """Give the names of all kinds that plain data with holes may come to have."""
+    if isinstance(data, list):
+        for item in cast("list[Plain]", data):
+            yield from _kinds(item)
+    elif isinstance(data, dict):
+        mapping = cast("dict[str, Plain]", data)
+        kind = mapping.get("kind")
+        options = cast("dict[str, Plain]", kind).get("choice") if isinstance(kind, dict) else [kind]
+        yield from (option for option in cast("list[Plain]", options or []) if isinstance(option, str))
+        for value in mapping.values():
+            yield from _kinds(value)
 
 
 def _load(load: Callable[[], object], place: str, name: str, way_out: str) -> None:

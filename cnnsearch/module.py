@@ -4,6 +4,7 @@ Axes: N images, C channels, H height, W width, K classes.
 """
 
 from collections import OrderedDict
+from copy import deepcopy
 from functools import partial
 from importlib import import_module
 
@@ -39,7 +40,8 @@ def build(network: Network) -> nn.Module:
 
     Its state_dict reads like the network: `blocks.0.conv.weight`, in the order of the data's way. Initial weights are
     torch's own and come from torch's global generator: call `torch.manual_seed` before. Raises InvalidSpecError, with
-    the place, for a layer of one's own that cannot be made, or whose module does not keep what the layer promises.
+    the place, for a layer of one's own that cannot be made, or whose module does not keep what the layer promises: a
+    copy of it is tried on zeros, where it is made (on the CPU, in a study).
     """
     blocks: list[nn.Module] = []
     shape = network.input.shape
@@ -93,8 +95,11 @@ def _make_own_layer(place: str, layer: Layer, shape: Shape) -> nn.Module:
 
 def _shape_of(module: nn.Module, shape: Shape) -> Shape:
     with torch.no_grad(), torch.random.fork_rng(devices=()):  # pyright: ignore[reportUnknownMemberType]
-        _, *axes = module.eval()(torch.zeros(2, *shape)).shape
-    module.train()
+        _, *axes = deepcopy(module).eval()(torch.zeros(2, *shape)).shape
+    if len(axes) not in {1, 3}:
+        raise ValueError(
+            f"a map has the axes N, C, H and W, logits N and K, and what it gives has {1 + len(axes)} axes"
+        )
     return Shape(*axes, *[1] * (3 - len(axes)))
 
 

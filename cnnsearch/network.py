@@ -90,7 +90,7 @@ def read_block(data: object) -> object:
         near = get_close_matches(kind, KINDS, n=1) if isinstance(kind, str) else []
         meant = f"perhaps you meant {near[0]!r}, or " if near else ""
         law = f"{brief(kind)} is no registered kind of block (known: {known})"
-        text = f"{law}; {meant}import the module that registers it first (by `import`, or --import on the command line)"
+        text = f"{law}; {meant}import the module that registers it first (--import, or `imports` in a plan file)"
         raise passed_on(InvalidSpecError((Fault("kind", text),)))  # noticed by one value, so options are checked too
     try:
         return KINDS[kind].__pydantic_validator__.validate_python(data)

@@ -24,7 +24,7 @@ def _as_share(value: object) -> object:
 class Objective(Word):
     """What is asked of one objective."""
 
-    at_least: Annotated[float, BeforeValidator(_as_share), Field(gt=0, le=1)] | None = None
+    at_least: Annotated[float, Field(gt=0, le=1), BeforeValidator(_as_share)] | None = None
     """Only for validation_accuracy, as a fraction: that is enough, and the cheapest network that reaches it wins."""
 
 

@@ -43,8 +43,8 @@ class Budget(Word):
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = 50
     """Trained candidates (complete, stopped and failed), over all invocations."""
     minutes: Annotated[float, Field(gt=0)] | None = None
-    """Minutes that the search may take in this call, the finals not counted; with `successive` the best of the trials
-    that wait go on when they need what is left. null: no limit."""
+    """Minutes that the search may take in this call, the finals not counted; with `successive` the second half is for
+    the best of the trials that wait, or more where these need more. null: no limit."""
     trial_minutes: Annotated[float, Field(gt=0)] | None = None
     """Minutes that one training may take before it is ended and has failed; in the finals longer, as its schedule is.
     null: no limit."""

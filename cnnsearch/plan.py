@@ -71,7 +71,12 @@ class Plan(Word):
     """Everything that decides a study."""
 
     takes_holes = False  # but in space and recipe, which other words read
-    read_as: ClassVar[Mapping[str, type[BaseModel]]] = {"recipe": Recipe}
+    read_as: ClassVar[Mapping[str, type[BaseModel]]] = {
+        "space": Network,
+        "recipe": Recipe,
+        "start": Word,
+        "objectives": Word,
+    }
     dataset: Annotated[str, AfterValidator(_known_or_there), Field(examples=[*FACTS, "my_images"])] = "mnist"
     """What is classified: mnist (downloaded once), digits (comes with scikit-learn), or images of one's own: a folder
     with a folder of pictures for each class, or an .npz file with the arrays `images` and `labels`."""

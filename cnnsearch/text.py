@@ -33,7 +33,7 @@ def read_file(path: Path) -> Plain:
     except OSError as error:
         raise _refusal(str(path), f"cannot be read ({error.strerror}); check the path") from None
     if not text.strip():
-        raise _refusal(str(path), "the file is empty; a plan may be as short as `dataset: mnist`")
+        raise _refusal(str(path), "the file is empty; examples of plans are in studies/, of networks in the README")
     return read_yaml(text) if path.suffix in {".yaml", ".yml"} else read_json(text)
 
 

@@ -104,7 +104,8 @@ class Verdict(NamedTuple):
     seeds: int
     """Trainings that make a finalist: as many as asked, or the most that anybody has had of them so far."""
     finalists: tuple[str, ...]
-    """Those that have had them, the winner first; where one makes a finalist, the best of all, as many as asked."""
+    """Those that have had them, the winner first; where one makes a finalist, the best of all, as many as asked (also
+    with a floor, for which more may have been looked at)."""
     optimism_gap: float
     """The winner's score in the search less the mean of its scores in the finals."""
     test_opened: int

@@ -131,7 +131,7 @@ def _file(path: Path) -> Path:
     # Where the weights of a network that is there were lost, no others take their place.
     found = next((file for file in files if file.is_file() or (file.parent / NETWORK).is_file()), None)
     if found is None and (path / RECORD).is_file():
-        law = "no trial of this run is complete, so there are no weights yet"
+        law = "this run has no weights: no trial of it is complete, or they were removed"
         raise RunError(f"{path}: {law}; the study's own command goes on, and report.html tells what became of each")
     return found or files[0]
 

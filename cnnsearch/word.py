@@ -195,17 +195,21 @@ def _near_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
 
 
 def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel]) -> str:
-    near = [*_deeper_keys(path, word), *_near_keys(path, word), *_long_keys(path, word)]
-    return f"perhaps you meant {near[0]!r}" if near else "is it misspelt, or does it belong elsewhere?"
+    near = _deeper_keys(path, word) or [*_near_keys(path, word), *_long_keys(path, word)][:1]
+    return (
+        f"perhaps you meant {' or '.join(map(repr, near))}" if near else "is it misspelt, or does it belong elsewhere?"
+    )
 
 
 def _deeper_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
     """Give where a key belongs that stands one level too high."""
     outer, key = _word_at(path[:-1], word), str(path[-1])
-    inner = {name: _word_in(field.annotation) for name, field in outer.model_fields.items()} if outer else {}
-    if outer and issubclass(outer, Word):
-        inner |= outer.read_as
-    return [f"{name}.{key}" for name, part in inner.items() if part and key in part.model_fields]
+    if not (outer and issubclass(outer, Word)):
+        return []
+    inner = {
+        name: _word_in(field.annotation) for name, field in outer.model_fields.items() if name not in outer.read_as
+    }
+    return [f"{name}.{key}" for name, part in {**inner, **outer.read_as}.items() if part and key in part.model_fields]
 
 
 def _long_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:

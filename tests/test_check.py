@@ -269,7 +269,7 @@ def test_a_file_with_an_own_kind_needs_its_import_and_no_torch(tmp_path: Path) -
     there = {"PYTHONPATH": str(ROOT / "examples")}
     without = python(["-m", "cnnsearch.check", "net.json"], tmp_path, **there)
     law = "'excited' is no registered kind of block (known: plain, residual, separable)"
-    law += "; import the module that registers it first (by `import`, or --import on the command line)"
+    law += "; import the module that registers it first (--import, or `imports` in a plan file)"
     assert (without.returncode, without.stderr.splitlines()[1]) == (2, f"  blocks[0].kind: {law}")
     own = python(["-X", "importtime", "-m", "cnnsearch.check", "net.json", "--import", "own_block"], tmp_path, **there)
     assert own.returncode == 0, own.stderr

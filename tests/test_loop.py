@@ -717,27 +717,33 @@ def test_a_trial_that_waits_is_trained_by_nobody_and_known_to_the_sampler(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("epochs", "keep", "slots"), [(5, 0.2, 1), (5, 0.1, 3), (40, 0.1, 2), (10, 0.5, 1), (50, 0.02, 1)]
-)
-def test_the_best_that_wait_go_on_when_they_need_what_is_left_of_the_minutes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, keep: float, slots: int
-) -> None:
+    ("epochs", "keep", "rungs", "startup", "slots", "pace"),
+    [
+        (5, 0.2, [1], 0, 1, 10), (5, 0.1, [1], 0, 3, 10), (40, 0.1, [1], 4, 2, 10), (10, 0.5, [1], 4, 1, 10),
+        (50, 0.02, [1], 0, 1, 10), (2, 0.08, [1], 4, 1, 100), (2, 0.02, [1], 4, 1, 10), (2, 0.02, [1], 4, 3, 10),
+        (8, 0.05, [1, 3], 4, 1, 10), (20, 0.1, [1, 4], 4, 1, 5), (40, 0.1, [1, 4], 4, 1, 10), (2, 0.08, [1], 40, 1, 20),
+    ],
+)  # fmt: skip
+def test_the_best_that_wait_go_on_in_time_to_come_to_their_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, keep: float, rungs: list[int], startup: int,
+    slots: int, pace: float,
+) -> None:  # fmt: skip
     clock = [0.0]
     monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
 
-    def learn_in_ten_seconds_an_epoch(job: Job) -> Iterator[Event]:
-        first, *others = learn(job)
-        for event in [first, *others] if job.rungs else others:  # who goes on has a checkpoint
-            clock[0] += 10 / slots * isinstance(event, Epoch)
-            yield event
+    def learn_at_a_pace(job: Job) -> Iterator[Event]:
+        clock[0] += 40 * (job.trial == 0)  # the first one waits for its worker
+        begins = max([0, *(rung for rung in rungs if rung not in job.rungs)])  # who goes on has a checkpoint
+        for event in learn(job):
+            if not isinstance(event, Epoch) or event.epoch > begins:
+                clock[0] += pace / slots * isinstance(event, Epoch)
+                yield event.model_copy(update={"seconds": pace}) if isinstance(event, Epoch) else event
 
-    few = {
-        "pruner": {**WAVES["pruner"], "keep": keep},
-        "recipe": {**TINY["recipe"], "epochs": epochs},
-    }
-    wanted = plan(tmp_path, budget={"trials": 1000, "minutes": 10}, **few)
-    run, executor = search(wanted, learn_in_ten_seconds_an_epoch, slots)
-    looks = [job for job in executor.jobs if job.rungs]
-    assert executor.jobs[: len(looks)] == looks, "who goes on waits for nobody, and nobody is asked after them"
-    assert run.count("complete") >= max(1, len(executor.jobs) - len(looks) - 1), "the last may come too late"
-    assert clock[0] > 0.9 * 600, "the minutes are used"
+    pruner = {"kind": "successive", "rungs": rungs, "keep": keep, "startup": startup}
+    fields = {"pruner": pruner, "recipe": {**TINY["recipe"], "epochs": epochs}}
+    wanted = plan(tmp_path, budget={"trials": 1000, "minutes": 10}, **fields)
+    run, executor = search(wanted, learn_at_a_pace, slots)
+    looks = [job for job in executor.jobs if rungs[0] in job.rungs]
+    assert executor.jobs[: len(looks)] == looks, "nobody is asked after those that go on"
+    assert run.count("complete") >= 1
+    assert 2 * len(looks) * pace / slots <= 600 + 3 * pace + 80, "half of the minutes is for those that go on"

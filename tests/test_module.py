@@ -7,7 +7,7 @@ import pytest
 import torch
 from amount import examples
 from hypothesis import given
-from torch import nn
+from torch import Tensor, nn
 
 from cnnsearch.blocks import KINDS, Block
 from cnnsearch.errors import InvalidSpecError
@@ -110,7 +110,7 @@ def test_relu_in_place_changes_no_result(network: Network) -> None:
 
 
 class Own(Layer):
-    """A batch norm without running statistics; its promises are those of its subclasses, or torch's."""
+    """An instance norm; its promises are kept, or those of its subclasses are not."""
 
     torch_class: ClassVar[str] = "torch.nn:InstanceNorm2d"
 
@@ -143,6 +143,14 @@ class Misled(Own):
         return {"channels": shape.channels}
 
 
+class Flat(Own):
+    torch_class: ClassVar[str] = "torch.nn:Flatten"
+
+    def arguments(self, shape: Shape) -> dict[str, object]:
+        _ = shape
+        return {"start_dim": 2}
+
+
 class OfOwn(Block):
     """A convolution, then a layer of one's own."""
 
@@ -154,14 +162,40 @@ class OfOwn(Block):
         return (Step("conv", Conv(out_channels=2, kernel_size=(1, 1))), Step("own", self.layer))
 
 
-def test_a_layer_of_ones_own_that_keeps_its_promises_is_built_and_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+class Dice(Own):
+    """A layer whose module draws random numbers, and counts how often it was used."""
+
+    torch_class: ClassVar[str] = f"{__name__}:DiceModule"
+
+    def tensors(self, shape: Shape) -> dict[str, tuple[int, ...]]:
+        _ = shape
+        return {}
+
+    def arguments(self, shape: Shape) -> dict[str, object]:
+        _ = shape
+        return {}
+
+
+class DiceModule(nn.Module):
+    used = 0
+
+    def forward(self, maps_NCHW: Tensor) -> Tensor:
+        self.used += 1
+        return maps_NCHW + torch.rand_like(maps_NCHW)
+
+
+def test_the_trial_run_of_a_layer_of_ones_own_draws_no_numbers_and_leaves_no_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setitem(KINDS, "of own", OfOwn)
+    monkeypatch.setattr(OfOwn, "layer", Dice())
     torch.manual_seed(7)
-    module = build(network_of({"kind": "of own"}))
-    assert all(part.training for part in module.modules())
+    module = build(network_of({"kind": "of own"}, head={"pool": "average"}))
+    (own,) = [part for part in module.modules() if isinstance(part, DiceModule)]
+    assert (own.used, own.training) == (0, True)
     torch.manual_seed(7)
-    first = torch.nn.Conv2d(1, 2, 1).weight
-    assert torch.equal(module.state_dict()["blocks.0.conv.weight"], first), "its trial run draws no numbers"
+    nn.Conv2d(1, 2, 1)
+    assert torch.equal(module.state_dict()["head.output.weight"], nn.Linear(2, 3).weight), "drawn behind the layer"
 
 
 @pytest.mark.parametrize(
@@ -180,6 +214,11 @@ def test_a_layer_of_ones_own_that_keeps_its_promises_is_built_and_trains(monkeyp
             Nameless(),
             ("its module torch.nn:Nope cannot be made or run for a 2x8x8 map (AttributeError: module 'torch.nn' has no"
              " attribute 'Nope')"),
+        ),
+        (
+            Flat(),
+            ("its module torch.nn:Flatten cannot be made or run for a 2x8x8 map (ValueError: a map has the axes N, C, H"
+             " and W, logits N and K, and what it gives has 3 axes)"),
         ),
         (
             Misled(),

@@ -118,14 +118,14 @@ def test_bytes_are_read_as_text_is() -> None:
             written({"kind": "magic"}),
             [
                 ("blocks[0].kind: 'magic' is no registered kind of block (known: plain, residual, separable);"
-                " import the module that registers it first (by `import`, or --import on the command line)")
+                " import the module that registers it first (--import, or `imports` in a plan file)")
             ],
         ),
         (
             written({"kind": 7}),
             [
                 ("blocks[0].kind: 7 is no registered kind of block (known: plain, residual, separable);"
-                " import the module that registers it first (by `import`, or --import on the command line)")
+                " import the module that registers it first (--import, or `imports` in a plan file)")
             ],
         ),
         (written({}), ["blocks[0].conv: missing; this key must be given"]),

@@ -71,7 +71,7 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
         (
             written(conv(), {"repeat": {"int": [0, 2]}, "block": {"kind": "nope", **conv()}}),
             [("blocks[1].block.kind: 'nope' is no registered kind of block (known: plain, residual, separable);"
-              " import the module that registers it first (by `import`, or --import on the command line)")],
+              " import the module that registers it first (--import, or `imports` in a plan file)")],
         ),
         (
             written(conv(), head={"hidden": [{"repeat": {"int": [0, 2]}, "block": 0}]}),

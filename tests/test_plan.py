@@ -113,7 +113,9 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         ),
         ({"recipy": {}}, "recipy: unknown key; perhaps you meant 'recipe'"),
         ({"trials": 5}, "trials: unknown key; perhaps you meant 'budget.trials'"),
-        ({"epochs": 5}, "epochs: unknown key; perhaps you meant 'recipe.epochs'"),
+        ({"epochs": 5}, "epochs: unknown key; perhaps you meant 'finals.epochs' or 'recipe.epochs'"),
+        ({"blocks": []}, "blocks: unknown key; perhaps you meant 'space.blocks'"),
+        ({"kind": "tpe"}, "kind: unknown key; perhaps you meant 'sampler.kind' or 'pruner.kind'"),
         ({"recipe": {"lr": 0.1}}, "recipe.lr: unknown key; perhaps you meant 'learning_rate'"),
         (
             {"dataset": "MNIST"},
@@ -158,8 +160,8 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         (
             {"space": {"blocks": [{"kind": {"choice": ["plain", "plane"]}, "conv": CONV}]}},
             ("space.blocks[0].kind.choice[1]: 'plane' is no registered kind of block (known: plain, residual, "
-            "separable); perhaps you meant 'plain', or import the module that registers it first (by `import`, or "
-            "--import on the command line)"),
+            "separable); perhaps you meant 'plain', or import the module that registers it first (--import, or "
+            "`imports` in a plan file)"),
         ),
         (
             {"space": {**SPACE, "input": START["input"], "classes": 10}},

@@ -162,7 +162,8 @@ def test_an_empty_file_is_refused_as_one(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpecError) as caught:
         read_file(tmp_path / "plan.yaml")
     assert (
-        str(caught.value) == f"{tmp_path / 'plan.yaml'}: the file is empty; a plan may be as short as `dataset: mnist`"
+        str(caught.value)
+        == f"{tmp_path / 'plan.yaml'}: the file is empty; examples of plans are in studies/, of networks in the README"
     )
 
 

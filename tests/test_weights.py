@@ -174,7 +174,7 @@ def test_a_run_without_a_complete_trial_has_none(tmp_path: Path) -> None:
     write_run(tmp_path / "run", states=("failed",))
     with pytest.raises(RunError) as error:
         load(tmp_path / "run")
-    law = "no trial of this run is complete, so there are no weights yet"
+    law = "this run has no weights: no trial of it is complete, or they were removed"
     way_out = "the study's own command goes on, and report.html tells what became of each"
     assert str(error.value) == f"{tmp_path / 'run'}: {law}; {way_out}"
 
@@ -195,7 +195,7 @@ def test_a_label_of_an_unknown_kind_of_block_names_its_place(folder: Path, monke
     assert str(error.value) == (
         f"{folder / WEIGHTS}: this program cannot read its label: network.blocks[1].kind: 'separable' is no"
         " registered kind of block (known: plain, residual);"
-        " import the module that registers it first (by `import`, or --import on the command line)"
+        " import the module that registers it first (--import, or `imports` in a plan file)"
     )
 
 

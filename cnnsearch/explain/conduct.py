@@ -39,9 +39,6 @@ def _winner(run: Run) -> Row:
         law = "its finals have no winner with two seeds or more, so nobody knows which differences mean something"
         seeds = " --seeds 3" if found and run.finals.seeds < 2 else ""  # noqa: PLR2004
         raise RunError(f"{run.folder}: {law}; python -m cnnsearch.evaluate {run.folder}{seeds} trains them")
-    if found.winner.recipe is None:
-        law = "its record is of a former version and does not say by which recipe the winner was trained"
-        raise RunError(f"{run.folder}: {law}; python -m cnnsearch.evaluate {run.folder} trains it again")
     return found.winner
 
 

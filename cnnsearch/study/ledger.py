@@ -61,9 +61,12 @@ class Ledger:
             self.know(trial.number, trial.fingerprint, keeps_limits=not plan.limits.exceeded(trial))
         self.rungs: dict[int, dict[int, float]] = defaultdict(dict)
         """By epoch and trial the validation accuracy."""
+        self.seconds: dict[int, float] = defaultdict(float)
+        """By trial how long its epochs took, without what a worker does besides."""
         for trial in run.trials:
             for epoch in trial.epochs:
                 self.rungs[epoch.epoch][trial.number] = epoch.validation_accuracy
+                self.seconds[trial.number] += epoch.seconds
         self.too_much: dict[int, Need] = {
             trial.number: Need.of(trial, trial.recipe)
             for trial in run.trials

@@ -202,6 +202,7 @@ class Search:
     def _hear_epoch(self, epoch: Epoch) -> None:
         self.ledger.forget_epochs(epoch.trial, epoch.epoch)
         score = epoch.validation_accuracy
+        self.ledger.seconds[epoch.trial] += epoch.seconds
         candidate = self.live[epoch.trial].candidate
         if epoch.epoch in self.rungs.ahead(self.live[epoch.trial]):  # answered before anything else: the worker waits
             passes = self.rungs.passes(epoch.trial, epoch.epoch, score)

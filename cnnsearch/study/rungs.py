@@ -4,13 +4,12 @@ import time
 from math import ceil
 from typing import NamedTuple
 
-from cnnsearch.forecast import to_read
 from cnnsearch.plan import Plan
 from cnnsearch.ranking import Standing
 from cnnsearch.speed import images
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.live import Live
-from cnnsearch.study.stopping import best_share, goes_on
+from cnnsearch.study.stopping import allowed, best_share, goes_on
 
 SLACK = 1.1  # a pace is not kept to the second
 
@@ -28,9 +27,10 @@ class Rungs:
     def __init__(self, plan: Plan, ledger: Ledger, deadline: float, slots: int) -> None:
         self._pruner, self._facts, self._ledger = plan.pruner, plan.facts, ledger
         self._deadline, self._slots = deadline, slots
+        self._half_time = (time.monotonic() + deadline) / 2
+        self._latest = float("inf")
+        """When the best of those that wait must go on; nobody waits yet."""
         self._resting: dict[int, Resting] = {}
-        self._latest = deadline
-        """When the best of those that wait must go on, to be trained to their end before the deadline."""
         self.all_wait = plan.pruner.kind == "successive"
         """Whether nobody passes a rung before all are there."""
 
@@ -63,25 +63,33 @@ class Rungs:
         return not self.all_wait and goes_on(self._pruner, mine, others)
 
     def rest(self, live: Live, seconds: float) -> None:
-        """Let a trial wait at its rung until all are there, or until the best need all the time that is left."""
+        """Let a trial wait at its rung until all are there, or until the best need the time that is left."""
         self._resting[live.trial] = Resting(live, seconds)
-        if self._deadline < float("inf") and time.monotonic() <= self._latest:
-            self._latest = self._deadline - self._need()
+        if self._deadline < float("inf") and not self.asks_no_more:
+            self._latest = min(self._half_time, self._deadline - self._need())
 
     def _need(self) -> float:
-        """Give the seconds that the best who wait need until their end, all slots at it, by their pace so far."""
-        rung = self._lowest
-        seen = self._ledger.seen_at(rung)
-        if len(seen) <= self._pruner.startup:
-            return 0.0
-        best = best_share(self._pruner, seen) & self._resting.keys()
-        each = [self._seconds_ahead(self._resting[trial], rung) for trial in best]
-        return SLACK * ceil(len(each) / self._slots) * max(each, default=0.0)
+        """Give the seconds that the best who wait need to their end, by the pace of their own epochs so far.
 
-    def _seconds_ahead(self, resting: Resting, rung: int) -> float:
-        recipe = resting.live.candidate.recipe
-        read = sum(images(share, self._facts) for share in recipe.passes[:rung])
-        return resting.seconds * to_read(recipe, self._pruner, self._facts, after=rung) / read
+        Counted are whole trainings, all slots at it, and the looks that are under way yet.
+        """
+        rung = self._lowest
+        scores = {
+            trial: self._ledger.rungs[rung][trial]
+            for trial, each in self._resting.items()
+            if self.reached(each.live) == rung
+        }
+        rounds = 1
+        if len(scores) > self._pruner.startup:
+            rounds = ceil(allowed(self._pruner, len(scores)) / self._slots)
+        best = sorted(scores, key=scores.__getitem__, reverse=True)[: rounds * self._slots]
+        look = max(self._ledger.seconds[trial] for trial in best)
+        return SLACK * (2 * look + rounds * max(self._seconds_ahead(trial, rung) for trial in best))
+
+    def _seconds_ahead(self, trial: int, rung: int) -> float:
+        passes = self._resting[trial].live.candidate.recipe.passes
+        read, ahead = (sum(images(share, self._facts) for share in part) for part in (passes[:rung], passes[rung:]))
+        return self._ledger.seconds[trial] * ahead / read
 
     @property
     def _lowest(self) -> int:

@@ -30,7 +30,7 @@ def goes_on(pruner: Pruner, mine: Standing, others: Collection[Standing]) -> boo
     rivals = [other.accuracy for other in others if costs_no_more(other, mine)]
     if pruner.kind == "median":
         return not rivals or mine.accuracy >= median(rivals)
-    return sum(rival > mine.accuracy for rival in rivals) < _allowed(pruner, len(rivals) + 1)
+    return sum(rival > mine.accuracy for rival in rivals) < allowed(pruner, len(rivals) + 1)
 
 
 def best_share(pruner: Pruner, standings: Mapping[int, Standing]) -> set[int]:
@@ -47,10 +47,11 @@ def best_share(pruner: Pruner, standings: Mapping[int, Standing]) -> set[int]:
     goes: set[int] = set()
     for costs in {standing.costs for standing in standings.values()}:
         rivals = [trial for trial in ranked if costs_no_more(standings[trial], Standing(1, costs))]
-        best = rivals[: _allowed(pruner, len(rivals))]
+        best = rivals[: allowed(pruner, len(rivals))]
         goes |= {trial for trial in best if standings[trial].costs == costs}
     return goes
 
 
-def _allowed(pruner: Pruner, scores: int) -> int:
+def allowed(pruner: Pruner, scores: int) -> int:
+    """Say how many of so many scores go on by the share to keep; one at least."""
     return max(1, int(scores * pruner.keep + 1e-9))  # 0.29 of 100 are 29, and not 28.999999999999996
