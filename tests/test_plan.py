@@ -115,7 +115,10 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         ({"trials": 5}, "trials: unknown key; perhaps you meant 'budget.trials'"),
         ({"epochs": 5}, "epochs: unknown key; perhaps you meant 'finals.epochs' or 'recipe.epochs'"),
         ({"blocks": []}, "blocks: unknown key; perhaps you meant 'space.blocks'"),
-        ({"kind": "tpe"}, "kind: unknown key; perhaps you meant 'sampler.kind' or 'pruner.kind'"),
+        (
+            {"kind": "tpe"},
+            "kind: unknown key; perhaps you meant 'sampler.kind' or 'pruner.kind' or 'executor.kind'",
+        ),
         ({"recipe": {"lr": 0.1}}, "recipe.lr: unknown key; perhaps you meant 'learning_rate'"),
         (
             {"dataset": "MNIST"},
