@@ -133,7 +133,7 @@ def test_a_network_in_yaml_reads_as_in_json(capsys: pytest.CaptureFixture[str]) 
         ({"classes": 3}, Reading("network", "it has `classes` at its top and no hole")),
         ({"blocks": [{"repeat": 2, "block": {}}]}, Reading("space", "it has `blocks` at its top and a `repeat`")),
         ({"head": {"dropout": {"float": [0, 1]}}}, Reading("space", "it has `head` at its top and a `float`")),
-        ({"dataset": "mnist", "blocks": []}, Reading("network", "it has `blocks` at its top and no hole")),
+        ({"dataset": "mnist", "blocks": []}, Reading("plan", "it has `dataset` at its top")),
         ({}, Reading("plan", "none of input, blocks, head, classes stands at its top")),
         ({"space": {"blocks": []}}, Reading("plan", "none of input, blocks, head, classes stands at its top")),
         ([1, 2], Reading("plan", "none of input, blocks, head, classes stands at its top")),

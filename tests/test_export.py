@@ -203,6 +203,15 @@ def test_the_card_tells_to_what_form_pictures_were_brought(
     assert f"of 10 classes; {said}" in told
 
 
+def test_the_card_of_pictures_says_how_they_are_found_again(run: Path, digits: DataSet, table: Table) -> None:
+    source = find(run)
+    assert source.run
+    mine = source._replace(run=source.run._replace(plan={**source.run.plan, "dataset": "my_images"}))
+    told = card(mine, digits, table)
+    assert "lies beside this page. Where `my_images` lies elsewhere, `--dataset` says where. The same seed" in told
+    assert "lies elsewhere" not in card(source, digits, table)
+
+
 def test_the_study_beside_the_card_is_a_plan_without_places_of_this_machine(run: Path) -> None:
     study = json.loads((run / "export" / "study.json").read_text())
     assert Plan.model_validate(study).data == Plan(dataset="digits").facts.sha256

@@ -250,7 +250,7 @@ def test_a_broken_figure_breaks_only_itself(
     run: Run, monkeypatch: pytest.MonkeyPatch, draw_it: Callable[[Material], list[Any]], reason: str
 ) -> None:
     broken = Figure("Broken", "It breaks.", draw_it)
-    monkeypatch.setattr("cnnsearch.report.write.figures", lambda _: (broken, FIGURES[0]))
+    monkeypatch.setattr("cnnsearch.report.write.asked", lambda _: (broken, FIGURES[0]))
     page = as_page(run)
     assert reason in page
     assert "<h2>Accuracy against parameters</h2>" in page

@@ -92,7 +92,7 @@ POOLED = {"conv": CONV, "maxpool": {"choice": [None, {"kernel_size": 2}]}}
         (written(BLOCK, head={"hidden": [{"repeat": {"int": [0, 2]}, "block": {"choice": [3, 5]}}]}), 7, 1.0),
         ({**written(BLOCK), "input": {**IMAGE, "height": {"int": [7, 8]}}, "classes": {"choice": [2, 3, 2]}}, 4, 1.0),
         ({**written(BLOCK), "input": {"choice": [IMAGE, IMAGE]}}, 1, 1.0),
-        (written({"conv": {**CONV, "kernel_size": {"int": [1, 16], "log": True}}}), 8, log(9) / log(17)),
+        (written({"conv": {**CONV, "kernel_size": {"int": [1, 16], "log": True}}}), 10, log(11) / log(17)),
     ],
     ids=str,
 )

@@ -48,8 +48,8 @@ def _given(arguments: Sequence[str]) -> _Given:
     parser = argparse.ArgumentParser(
         prog="python -m cnnsearch.check",
         description="Say what a network, space or plan file (JSON or YAML) is, or what is wrong in it.",
-        epilog="A file with one of input, blocks, head, classes at its top is a network, or with holes a space; "
-        "any other is a plan.",
+        epilog="A file with one of input, blocks, head, classes at its top, and no key of a plan, is a network, or "
+        "with holes a space; any other is a plan.",
     )
     parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="what to check")
     parser.add_argument(

@@ -2,9 +2,9 @@
 
 By the keys at its top alone, so that a slip further down does not change it:
 
-1. With one of `input`, `blocks`, `head`, `classes` it is a network, or a space when a hole (`choice`, `int`, `float`)
-   or a `repeat` stands anywhere in it.
-2. Without any of them it is a plan.
+1. With one of `input`, `blocks`, `head`, `classes`, and no key of a plan, it is a network, or a space when a hole
+   (`choice`, `int`, `float`) or a `repeat` stands anywhere in it.
+2. Else it is a plan.
 """
 
 from collections.abc import Iterator, Sequence
@@ -44,6 +44,9 @@ def reading(data: Plain) -> Reading:
     """
     mapping = cast("dict[str, Plain]", data) if isinstance(data, dict) else {}
     named = [f"`{key}`" for key in Network.model_fields if key in mapping]
+    of_plan = [f"`{key}`" for key in Plan.model_fields if key in mapping]
+    if named and of_plan:
+        return Reading("plan", f"it has {of_plan[0]} at its top")
     if not named:
         keys = ", ".join(Network.model_fields)
         return Reading("plan", f"none of {keys} stands at its top")

@@ -191,9 +191,11 @@ def _made_with(source: Source, table: Table) -> str:
 def _again(source: Source) -> str:
     if source.run is None:
         return f"    python -m cnnsearch.export {source.folder.resolve().name}"
+    dataset = source.run.plan["dataset"]
+    where = "" if dataset in FACTS else f" Where `{dataset}` lies elsewhere, `--dataset` says where."
     return (
         f"    python -m cnnsearch.study {STUDY} --name again\n"
         "    python -m cnnsearch.export runs/again\n\n"
-        f"`{STUDY}` lies beside this page. The same seed on another machine, or with other versions, may find another "
-        "network."
+        f"`{STUDY}` lies beside this page.{where} The same seed on another machine, or with other versions, may find "
+        "another network."
     )

@@ -1,6 +1,7 @@
 """What is said when a study is over?"""
 
 from cnnsearch.evaluate.table import show as show_finals
+from cnnsearch.gain import expected_gain
 from cnnsearch.history import Run
 from cnnsearch.places import BEST_NETWORK, BEST_WEIGHTS, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report import enough
@@ -70,7 +71,9 @@ def _why(run: Run) -> str:
     budget, done = run.plan["budget"], run.counted
     minutes, lacking = budget["minutes"], budget["trials"] - done
     if budget["until_flat"] and done:
-        lacking = -done % budget["trials"]  # the budget is spent again and again
+        lacking = -done % budget["trials"]  # the budget is spent again and again, until more promises noise
+        gain = expected_gain(run)
+        lacking += bool(gain and not gain.is_flat)
     if run.state == "complete" and minutes is not None and lacking > 0:
         return f"{minutes:g} minutes are over; the same command goes on for as long again."
     return WORDS[run.state]
