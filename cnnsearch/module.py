@@ -4,7 +4,6 @@ Axes: N images, C channels, H height, W width, K classes.
 """
 
 from collections import OrderedDict
-from copy import deepcopy
 from functools import partial
 from importlib import import_module
 
@@ -40,8 +39,8 @@ def build(network: Network) -> nn.Module:
 
     Its state_dict reads like the network: `blocks.0.conv.weight`, in the order of the data's way. Initial weights are
     torch's own and come from torch's global generator: call `torch.manual_seed` before. Raises InvalidSpecError, with
-    the place, for a layer of one's own that cannot be made, or whose module does not keep what the layer promises: a
-    copy of it is tried on zeros, where it is made (on the CPU, in a study).
+    the place, for a layer of one's own that cannot be made, or whose module does not keep what the layer promises:
+    another one like it is tried on zeros, where it is made (on the CPU, in a study).
     """
     blocks: list[nn.Module] = []
     shape = network.input.shape
@@ -79,7 +78,7 @@ def _make_own_layer(place: str, layer: Layer, shape: Shape) -> nn.Module:
     """Make a layer of one's own, and hold its module to what the layer promises: costs would not be exact otherwise."""
     try:
         module = make_layer(layer, shape)
-        seen = _shape_of(module, shape)
+        seen = _seen(layer, shape)
     except Exception as error:
         law = f"its module {layer.torch_class} cannot be made or run for a {shape} map"
         raise InvalidSpecError((Fault(place, f"{law} ({type(error).__name__}: {error})"),)) from error
@@ -93,9 +92,10 @@ def _make_own_layer(place: str, layer: Layer, shape: Shape) -> nn.Module:
     return module
 
 
-def _shape_of(module: nn.Module, shape: Shape) -> Shape:
+def _seen(layer: Layer, shape: Shape) -> Shape:
+    """Give the shape that a module of this layer makes; a trial run changes no module that is used, and no dice."""
     with torch.no_grad(), torch.random.fork_rng(devices=()):  # pyright: ignore[reportUnknownMemberType]
-        _, *axes = deepcopy(module).eval()(torch.zeros(2, *shape)).shape
+        _, *axes = make_layer(layer, shape).eval()(torch.zeros(2, *shape)).shape
     if len(axes) not in {1, 3}:
         raise ValueError(
             f"a map has the axes N, C, H and W, logits N and K, and what it gives has {1 + len(axes)} axes"

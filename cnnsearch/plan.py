@@ -74,7 +74,7 @@ class Plan(Word):
     read_as: ClassVar[Mapping[str, type[BaseModel]]] = {
         "space": Network,
         "recipe": Recipe,
-        "start": Word,
+        "start": Word,  # in these two no key stands by itself
         "objectives": Word,
     }
     dataset: Annotated[str, AfterValidator(_known_or_there), Field(examples=[*FACTS, "my_images"])] = "mnist"

@@ -196,9 +196,9 @@ def _near_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
 
 def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel]) -> str:
     near = _deeper_keys(path, word) or [*_near_keys(path, word), *_long_keys(path, word)][:1]
-    return (
-        f"perhaps you meant {' or '.join(map(repr, near))}" if near else "is it misspelt, or does it belong elsewhere?"
-    )
+    if not near:
+        return "is it misspelt, or does it belong elsewhere?"
+    return f"perhaps you meant {' or '.join(map(repr, near))}"
 
 
 def _deeper_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
