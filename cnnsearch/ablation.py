@@ -21,7 +21,7 @@ class Difference(NamedTuple):
     scores: tuple[float, ...]
     difference: float
     interval: Interval
-    """At 95 %, by the spread over seeds that the winner and all variants share."""
+    """At 95 %, by the spread over seeds that finalists and variants share; not corrected for how many there are."""
 
 
 class Failure(NamedTuple):
@@ -49,7 +49,8 @@ def ablation(run: Run) -> Ablation | None:
     if not found or not own:
         return None
     winner, groups = found.winner, _scores(own)
-    deviation, freedom = pooled_deviation([winner.scores, *groups.values()])
+    finalists = (row.scores for row in found.rows if row.trial)
+    deviation, freedom = pooled_deviation([*finalists, *groups.values()])
     costs = {training.entrant: (training.parameters, training.macs) for training in own}
     differences = tuple(
         Difference(

@@ -16,6 +16,7 @@ from study_rig import LISTED, TINY, Listed, run, write_plan
 from cnnsearch import events, history, record
 from cnnsearch.ablation import Ablation, Difference, Failure, ablation
 from cnnsearch.blocks import KINDS
+from cnnsearch.certainty import pooled_deviation
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.events import Retrained
 from cnnsearch.explain.variants import variants
@@ -154,6 +155,23 @@ def test_a_variant_that_failed_is_named_with_its_reason(ablated: Path) -> None:
         "Failed: without blocks[1], seed 0: diverged: the loss is <nan>.",
         "Failed: blocks[1] halved, seed 1: out of memory: 3 MB.",
     ]
+
+
+def test_the_spread_is_that_of_all_finalists_too(tmp_path: Path) -> None:
+    finals = FINALS.model_copy(update={"candidates": 2, "finalists": 2})
+    folder = write_run(tmp_path / "x", ("complete",) * 2, plan={"finals": finals.model_dump(mode="json")})
+    seeds = {"trial 0": (0.98, 0.99), "trial 1": (0.90, 0.94)}
+    with record.own(folder) as to:
+        for name, scores in seeds.items():
+            for seed, accuracy in enumerate(scores):
+                digest = f"{name} {seed}"
+                to.append(Retrained(entrant=name, seed=seed, state="complete", recipe=RECIPE, parameters=1, macs=1,
+                                    accuracies=(accuracy,), sha256=digest))  # fmt: skip
+                to.append(events.Tested(entrant=name, seed=seed, sha256=digest, images=100, wrong=()))
+        varied(to, "trial 0 blocks[1] halved", 0.975)
+    found = ablation(history.read(folder))
+    assert found
+    assert found.deviation == pytest.approx(pooled_deviation([*seeds.values()])[0])
 
 
 def test_the_page_has_each_variant_and_each_failure(ablated: Path) -> None:

@@ -30,7 +30,8 @@ def sentences(found: Ablation) -> Iterator[str]:
     if found.differences:
         yield (
             "Halved and doubled are a block's channels. Points are of the validation images read right; where the "
-            "interval holds 0 the difference may be the luck of seeds, and more --seeds make it narrower."
+            "interval (by the spread over seeds of all finalists and variants, each by itself) holds 0 the difference "
+            "may be the luck of seeds, and more --seeds make it narrower."
         )
     if found.differences and not found.deviation:
         yield "All seeds of a network read equally many right, so the intervals are too narrow."
