@@ -104,7 +104,7 @@ class Search:
             if trial.deaths >= MOST_DEATHS:  # the study was killed before it could say so
                 self._finish(trial.number, candidate, "failed", f"worker died: {trial.deaths} workers did")
                 continue
-            spent = sum(epoch.seconds for epoch in trial.epochs)
+            spent = self.ledger.seconds[trial.number]
             live = Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0, spent=spent)
             live = self.rungs.passed(live, len(trial.epochs))
             if self.rungs.all_wait and self.rungs.reached(live) > live.passed:

@@ -73,12 +73,8 @@ class Rungs:
 
         Counted are whole trainings, all slots at it, and the looks that are under way yet.
         """
-        rung = self._lowest
-        scores = {
-            trial: self._ledger.rungs[rung][trial]
-            for trial, each in self._resting.items()
-            if self.reached(each.live) == rung
-        }
+        rung, resting = self._next_to_wake()
+        scores = {each.live.trial: self._ledger.rungs[rung][each.live.trial] for each in resting}
         rounds = 1
         if len(scores) > self._pruner.startup:
             rounds = ceil(allowed(self._pruner, len(scores)) / self._slots)
@@ -91,9 +87,11 @@ class Rungs:
         read, ahead = (sum(images(share, self._facts) for share in part) for part in (passes[:rung], passes[rung:]))
         return self._ledger.seconds[trial] * ahead / read
 
-    @property
-    def _lowest(self) -> int:
-        return min((self.reached(each.live) for each in self._resting.values()), default=0)
+    def _next_to_wake(self) -> tuple[int, list[Resting]]:
+        """Give the lowest rung at which anybody waits, and who waits there."""
+        at = {trial: self.reached(each.live) for trial, each in self._resting.items()}
+        lowest = min(at.values(), default=0)
+        return lowest, [self._resting[trial] for trial, rung in at.items() if rung == lowest]
 
     def wake(self) -> tuple[list[Live], list[Resting]]:
         """Let nobody wait longer at the lowest rung; give those that go on, the best first, and those that do not.
@@ -101,8 +99,7 @@ class Rungs:
         Compared are all scores ever seen at the rung, and a higher rung waits for those that go on to it; so it does
         not matter when a study was cut and resumed.
         """
-        lowest = self._lowest
-        resting = [each for each in self._resting.values() if self.reached(each.live) == lowest]
+        lowest, resting = self._next_to_wake()
         for each in resting:
             del self._resting[each.live.trial]
         best = best_share(self._pruner, self._ledger.seen_at(lowest))
