@@ -15,7 +15,7 @@ from cnnsearch.objectives import Latency
 from cnnsearch.recipe import Recipe
 
 FinalState = Literal["complete", "stopped", "failed", "turned_away", "repeated"]
-CloseState = Literal["complete", "interrupted", "exhausted", "no_new_candidate", "failed"]
+CloseState = Literal["complete", "out_of_time", "interrupted", "exhausted", "no_new_candidate", "failed"]
 Role = Literal["entrant", "variant"]
 Scalar = bool | int | float | str | None
 Index = Annotated[int, Field(ge=0)]

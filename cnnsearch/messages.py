@@ -15,12 +15,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from cnnsearch.causes import Cause, reason_of
 from cnnsearch.network import Network
 from cnnsearch.recipe import Recipe
 from cnnsearch.word import Word
 
 CHECKPOINT = ".checkpoint"
-Reason = Literal["diverged", "out of memory", "timeout", "disk full", "bug"]
 
 
 class Job(Word):
@@ -94,7 +94,7 @@ class Failed(Word):
 
     kind: Literal["failed"] = "failed"
     trial: int
-    reason: Reason
+    reason: Cause
     message: str
     """One line; the traceback is in the worker's log."""
     shared: bool = False
@@ -107,7 +107,7 @@ MOST_DEATHS = 3
 
 def died(deaths: int, last: str) -> str:
     """Say why a training failed of which so many workers died."""
-    return f"worker died: {deaths} workers did, the last one so: {last}"
+    return reason_of("worker died", f"{deaths} workers did, the last one so: {last}")
 
 
 class Died(Word):

@@ -16,11 +16,12 @@ import pytest
 
 from cnnsearch import history
 from cnnsearch.blocks import Block
+from cnnsearch.causes import Cause
 from cnnsearch.executors.executor import Executor
 from cnnsearch.flow import Flow, Step
 from cnnsearch.history import Run
 from cnnsearch.layers import Conv
-from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job, Reason
+from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency
 from cnnsearch.plan import Plan
@@ -101,7 +102,7 @@ def die(job: Job) -> Iterator[Event]:
     yield Died(trial=job.trial, exit=-9, message="worker 0 was ended by SIGKILL")
 
 
-def fail(reason: Reason, message: str, *, shared: bool = False) -> Script:
+def fail(reason: Cause, message: str, *, shared: bool = False) -> Script:
     def script(job: Job) -> Iterator[Event]:
         yield Failed(trial=job.trial, reason=reason, message=message, shared=shared)
 

@@ -42,6 +42,7 @@ from study_rig import (
 import cnnsearch
 from cnnsearch import history, record
 from cnnsearch.blocks import KINDS
+from cnnsearch.causes import Cause
 from cnnsearch.certainty import surely
 from cnnsearch.data import DataSet, load_test
 from cnnsearch.errors import InvalidSpecError, RunError
@@ -51,7 +52,7 @@ from cnnsearch.evaluate.publish import renew
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings, weights_name
 from cnnsearch.events import Retrained
 from cnnsearch.export import source
-from cnnsearch.messages import CHECKPOINT, Reason, checkpoint_of
+from cnnsearch.messages import CHECKPOINT, checkpoint_of
 from cnnsearch.network import Network
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
@@ -289,7 +290,7 @@ def test_other_epochs_are_another_training(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reason", ["bug", "timeout"])
 def test_what_a_bug_or_the_clock_ended_is_tried_again_by_the_next_call_and_a_divergence_is_not(
-    tmp_path: Path, reason: Reason
+    tmp_path: Path, reason: Cause
 ) -> None:
     folder = run_of(tmp_path)
     train(folder, in_turn(fail(reason, "ours"), fail("diverged", "nan")))

@@ -20,7 +20,6 @@ from cnnsearch.gain import Gain, expected_gain, rise
 from cnnsearch.messages import Done, Event, Job
 from cnnsearch.noise import noise_of
 from cnnsearch.report.enough import in_words, sentence
-from cnnsearch.study import ending
 
 SCORES = st.lists(st.floats(0, 1), min_size=4, max_size=60)
 
@@ -147,23 +146,6 @@ def test_a_study_goes_on_budget_after_budget_until_only_noise_is_expected(tmp_pa
     again, more = search(plan(tmp_path, SIX_NETWORKS, budget={"trials": 4, "until_flat": True}, repeats="seed"))
     assert not more.jobs
     assert again.trials == run.trials
-
-
-def test_minutes_that_end_such_a_study_are_told_as_its_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    budget = {"trials": 4, "until_flat": True}
-    run, _ = search(plan(tmp_path, SIX_NETWORKS, budget=budget, pruner={"kind": "none"}))
-    for each, told in (
-        (run, "Every candidate of the space was tried."),
-        (
-            run._replace(state="complete", plan={**run.plan, "budget": {**budget, "minutes": 2.0}}),
-            "2 minutes are over;",
-        ),
-    ):
-        gain = expected_gain(each)
-        assert gain
-        assert not gain.is_flat
-        ending.show(each, "")
-        assert told in capsys.readouterr().out
 
 
 def cut_at_once(_: Job) -> Iterator[Event]:

@@ -35,7 +35,8 @@ from cnnsearch.errors import DiskFullError, RunError, status_of
 from cnnsearch.history import Run
 from cnnsearch.messages import MOST_DEATHS, Died, Done, Epoch, Event, Job
 from cnnsearch.plan import Plan
-from cnnsearch.study import asking, loop
+from cnnsearch.report.write import write_report
+from cnnsearch.study import asking, ending, loop
 from cnnsearch.study.ledger import Ledger, Need
 from cnnsearch.study.screen import Screen
 from cnnsearch.terminal import Bar
@@ -293,18 +294,34 @@ def test_a_study_interrupted_beyond_its_new_budget_is_complete_and_its_pause_cos
     assert again.seconds < 1e5
 
 
-def test_a_spent_time_ends_the_study_and_keeps_what_is_done(tmp_path: Path) -> None:
-    def never_end(job: Job) -> Iterator[Event]:
-        yield tell(job, 1, 0.5)
-        for epoch in range(2, 10**9):
-            yield tell(job, epoch, 0.5)
+def never_end(job: Job) -> Iterator[Event]:
+    """Learn nothing, and have no last epoch."""
+    for epoch in range(1, 10**9):
+        yield tell(job, epoch, 0.5)
 
-    wanted = plan(tmp_path, budget={"trials": 9, "minutes": 0.005})
+
+@pytest.mark.parametrize("until_flat", [False, True])
+def test_a_spent_time_ends_the_study_and_keeps_what_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], *, until_flat: bool
+) -> None:
+    wanted = plan(tmp_path, budget={"trials": 9, "minutes": 0.005, "until_flat": until_flat})
     run, executor = search(wanted, in_turn(learn, learn, never_end))
-    assert (run.state, states(run)) == ("complete", ["complete", "complete", "running", "running"])
+    assert (run.state, states(run)) == ("out_of_time", ["complete", "complete", "running", "running"])
     told = [line for line in lines(wanted) if line["event"] == "interrupted"]
     assert [(line["trial"], line["reason"], line["worker_died"]) for line in told] == [(2, "the study ended", False)]
     assert len(executor.jobs) == 3
+    ending.show(run, "")
+    assert "The minutes are over; the same command goes on for as long again. 2 complete," in capsys.readouterr().out
+
+
+def test_a_time_too_short_for_any_training_is_told_and_not_called_complete(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, _ = search(plan(tmp_path, budget={"trials": 9, "minutes": 0.005}), never_end)
+    assert (run.state, states(run)) == ("out_of_time", ["running", "running"])
+    assert ending.show(run, "") == 1
+    assert "0.005 minutes may have been too few; the same command goes on" in capsys.readouterr().out
+    assert "its minutes are over: the same command goes on" in write_report(run.folder).read_text()
 
 
 def test_a_space_of_which_everything_was_tried_is_exhausted(tmp_path: Path) -> None:

@@ -296,7 +296,7 @@ def test_a_run_is_running_while_its_owner_lives_and_interrupted_when_it_died(tmp
         assert read(folder).state == "running"
 
 
-@pytest.mark.parametrize("state", ["complete", "interrupted", "exhausted", "no_new_candidate", "failed"])
+@pytest.mark.parametrize("state", ["complete", "out_of_time", "interrupted", "exhausted", "no_new_candidate", "failed"])
 def test_a_closed_run_is_what_it_said_last(tmp_path: Path, state: CloseState) -> None:
     assert read(write_run(tmp_path / "run", closed=state)).state == state
 

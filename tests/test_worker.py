@@ -18,7 +18,7 @@ from cnnsearch.recipe import Recipe
 from cnnsearch.replay import NotRecordedError
 from cnnsearch.train import Diverged
 from cnnsearch.weights import load as load_weights
-from cnnsearch.worker.job import one_line, reason, run
+from cnnsearch.worker.job import cause, one_line, run
 
 CPU = torch.device("cpu")
 ROOT = Path("nowhere")  # digits come with scikit-learn
@@ -203,12 +203,12 @@ def test_weights_that_cannot_be_written_fail_the_trial_and_say_where(tmp_path: P
     ids=str,
 )
 def test_errors_are_classed(error: Exception, expected: str) -> None:
-    assert reason(error) == expected
+    assert cause(error) == expected
     graph = NotRecordedError("the step cannot be a CUDA graph")
     layer = InvalidSpecError((Fault("blocks[0].own", "its module cannot be made or run"),))
     for hidden in (graph, layer):
         hidden.__cause__ = error
-        assert reason(hidden) == expected
+        assert cause(hidden) == expected
 
 
 @pytest.mark.parametrize(

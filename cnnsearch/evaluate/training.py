@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.progress import TimeElapsedColumn
 
+from cnnsearch.causes import cause_of, reason_of
 from cnnsearch.download import prepare
 from cnnsearch.errors import DiskFullError
 from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, score_of, to_train
@@ -148,7 +149,7 @@ class Trainings:
             if event.shared:
                 self._try_again(live)
             else:
-                self._finish(live, f"{event.reason}: {event.message}")
+                self._finish(live, reason_of(event.reason, event.message))
         elif isinstance(event, Died):
             self._bury(event)
 
@@ -218,7 +219,7 @@ def done_of(field: Field, folder: Path, over: Iterable[Retrained]) -> dict[Key, 
         for training in over
         if training.entrant in entrants
         and _is_of(training, entrants[training.entrant])
-        and not training.reason.startswith(("bug", "worker died", "timeout"))
+        and cause_of(training.reason) not in {"bug", "worker died", "timeout"}
         and _is_whole(folder, training)
     }
 

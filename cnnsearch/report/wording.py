@@ -10,6 +10,7 @@ from cnnsearch.verdict import decided
 STATES = {
     "running": "still running",
     "complete": "complete: the budget is used",
+    "out_of_time": "its minutes are over: the same command goes on",
     "interrupted": "interrupted: the same command goes on",
     "exhausted": "complete: every candidate of the space was tried",
     "no_new_candidate": "complete: no new candidate was found any more",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from cnnsearch.causes import reason_of
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.events import Asked
 from cnnsearch.network import Network
@@ -12,7 +13,6 @@ from cnnsearch.record import Record
 from cnnsearch.size import count_candidates
 from cnnsearch.study.ledger import Ledger, Need
 from cnnsearch.study.live import Live
-from cnnsearch.study.outcome import OUT_OF_MEMORY
 from cnnsearch.study.proposer import Proposer
 from cnnsearch.study.screen import Screen
 
@@ -82,7 +82,7 @@ class Asking:
         need = need_of(candidate)
         if (larger := self._ledger.needs_too_much(need)) is not None:
             law = f"needs at least what trial {larger} ran out of memory with ({self._ledger.too_much[larger]}): {need}"
-            return TooMuch(f"{OUT_OF_MEMORY}: {law}; a smaller batch or network may fit")
+            return TooMuch(reason_of("out of memory", f"{law}; a smaller batch or network may fit"))
         return None
 
     def _first(self, number: int, candidate: Candidate) -> int:

@@ -1,7 +1,6 @@
 """What is said when a study is over?"""
 
 from cnnsearch.evaluate.table import show as show_finals
-from cnnsearch.gain import expected_gain
 from cnnsearch.history import Run
 from cnnsearch.places import BEST_NETWORK, BEST_WEIGHTS, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report import enough
@@ -17,6 +16,7 @@ WORDS = {
     "exhausted": "Every candidate of the space was tried.",
     "no_new_candidate": f"{MOST_ASKS_IN_VAIN:,} proposals in a row brought no new candidate.",
     "failed": f"{MOST_BUGS_IN_A_ROW} candidates in a row ended in a bug of the program: see log/.",
+    "out_of_time": "The minutes are over; the same command goes on for as long again.",
     "interrupted": "Interrupted.",
     "running": "Still running.",
 }
@@ -45,10 +45,9 @@ def show(run: Run, notice: str) -> int:
         screen.print(table_of(run))
     else:
         screen.print("No candidate was trained to its end.", style="bold red")
-        if (minutes := run.plan["budget"]["minutes"]) is not None and run.state == "complete":
-            screen.print(
-                f"{minutes:g} minutes may have been too few; the same command goes on, --minutes N gives more."
-            )
+        if run.state == "out_of_time":
+            minutes = f"{run.plan['budget']['minutes']:g} minutes"
+            screen.print(f"{minutes} may have been too few; the same command goes on, --minutes N gives more.")
     away = [trial.reason for trial in run.trials if trial.state == "turned_away"]
     if away and run.state == "no_new_candidate":
         screen.print(f"Raise the limit or allow smaller networks; the last one turned away: {away[-1]}", markup=False)
@@ -60,20 +59,8 @@ def show(run: Run, notice: str) -> int:
         screen.print(f"{no_winner[0].upper()}{no_winner[1:]}.", style="bold red", markup=False)
     if told := enough.sentence(run):
         screen.print(told, markup=False)
-    screen.print(f"{_why(run)} {counts}; {others}; {duration(run.seconds)}. In {run.folder}:", markup=False)
+    screen.print(f"{WORDS[run.state]} {counts}; {others}; {duration(run.seconds)}. In {run.folder}:", markup=False)
     for name, words in CONTENT.items():
         if (run.folder / name).exists():
             screen.print(f"  {name:<26} {words}", markup=False)
     return 0 if run.ranked and run.state != "failed" and not no_winner else 1
-
-
-def _why(run: Run) -> str:
-    budget, done = run.plan["budget"], run.counted
-    minutes, lacking = budget["minutes"], budget["trials"] - done
-    if budget["until_flat"] and done:
-        lacking = -done % budget["trials"]  # the budget is spent again and again, until more promises noise
-        gain = expected_gain(run)
-        lacking += bool(gain and not gain.is_flat)
-    if run.state == "complete" and minutes is not None and lacking > 0:
-        return f"{minutes:g} minutes are over; the same command goes on for as long again."
-    return WORDS[run.state]

@@ -6,13 +6,14 @@ from itertools import takewhile
 from math import isfinite
 from typing import NamedTuple, Self
 
+from cnnsearch.causes import cause_of
 from cnnsearch.history import Run, Trial
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency, Priced
 from cnnsearch.plan import Plan
 from cnnsearch.ranking import Standing, front
 from cnnsearch.recipe import Recipe
-from cnnsearch.study.outcome import OUT_OF_MEMORY, Outcome, outcomes
+from cnnsearch.study.outcome import Outcome, outcomes
 
 
 class Need(NamedTuple):
@@ -70,7 +71,7 @@ class Ledger:
         self.too_much: dict[int, Need] = {
             trial.number: Need.of(trial, trial.recipe)
             for trial in run.trials
-            if trial.state == "failed" and trial.reason.startswith(OUT_OF_MEMORY)
+            if trial.state == "failed" and cause_of(trial.reason) == "out of memory"
         }
         """By trial what its device had no memory for, though it was alone there."""
         self.unfinished: list[Trial] = [trial for trial in run.trials if trial.state == "running"]

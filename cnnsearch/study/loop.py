@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cnnsearch import events
+from cnnsearch.causes import reason_of
 from cnnsearch.errors import DiskFullError
 from cnnsearch.events import CloseState, FinalState, Finished, Interrupted, Started
 from cnnsearch.executors.executor import Executor
@@ -26,7 +27,7 @@ from cnnsearch.study.asking import Asking, Known, need_of
 from cnnsearch.study.best import drop, publish, weights_of
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.live import Live
-from cnnsearch.study.outcome import OUT_OF_MEMORY, Outcome
+from cnnsearch.study.outcome import Outcome
 from cnnsearch.study.proposer import Proposer
 from cnnsearch.study.rungs import Rungs
 from cnnsearch.study.screen import Screen
@@ -71,7 +72,7 @@ class Search:
         if lacking := self.proposer.lacking:
             law = f"another program keeps the storage locked: {lacking} trials are not in it"
             self.screen.say(f"{law}; nothing is lost, and a call for more trials adds them")
-        return end or "complete"
+        return end if end == "failed" or (end and not self._is_cut(end)) else "out_of_time"
 
     def _next_event(self, *, is_idle: bool) -> Event | None:
         """Take what a worker said; in a calm moment bring the storage up to date."""
@@ -102,7 +103,7 @@ class Search:
         for trial in self.ledger.unfinished:
             candidate = Candidate(trial.network, trial.recipe, trial.asked, trial.built)
             if trial.deaths >= MOST_DEATHS:  # the study was killed before it could say so
-                self._finish(trial.number, candidate, "failed", f"worker died: {trial.deaths} workers did")
+                self._finish(trial.number, candidate, "failed", reason_of("worker died", f"{trial.deaths} workers did"))
                 continue
             spent = self.ledger.seconds[trial.number]
             live = Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0, spent=spent)
@@ -121,6 +122,11 @@ class Search:
         if self.ledger.counted + len(self.live) + len(self.rungs) >= self.plan.budget.trials or self.rungs.asks_no_more:
             return "complete"
         return self.asking.end
+
+    def _is_cut(self, end: CloseState) -> bool:
+        """Say whether the clock left something undone: candidates in training or at a rung, or others of the budget."""
+        lacks = end == "complete" and self.ledger.counted < self.plan.budget.trials
+        return lacks or len(self.live) + len(self.rungs) > 0
 
     def _is_late(self) -> bool:
         return time.monotonic() > self.deadline
@@ -248,17 +254,17 @@ class Search:
         return bool(goes or stops)
 
     def _hear_failed(self, failed: Failed) -> None:
-        live = self.live.pop(failed.trial)
+        live, reason = self.live.pop(failed.trial), reason_of(failed.reason, failed.message)
         if failed.shared or failed.reason == "disk full":
-            self.record.append(Interrupted(trial=failed.trial, reason=_reason(failed), worker_died=False))
+            self.record.append(Interrupted(trial=failed.trial, reason=reason, worker_died=False))
             if failed.reason == "disk full":
                 raise DiskFullError(failed.message)
             self.waiting.insert(0, live._replace(spent=time.monotonic() - live.since))
             return
-        if failed.reason == OUT_OF_MEMORY:
+        if failed.reason == "out of memory":
             self.ledger.too_much[failed.trial] = need_of(live.candidate)
         self.bugs_in_a_row = self.bugs_in_a_row + 1 if failed.reason == "bug" else 0
-        self._finish(failed.trial, live.candidate, "failed", _reason(failed), since=live.since)
+        self._finish(failed.trial, live.candidate, "failed", reason, since=live.since)
 
     def _hear_died(self, event: Died) -> None:
         self.screen.say(event.message)
@@ -308,7 +314,3 @@ class Search:
             publish(self.folder, outcome.trial, network)
         else:
             drop(self.folder, outcome.trial)
-
-
-def _reason(failed: Failed) -> str:
-    return f"{failed.reason}: {failed.message}"

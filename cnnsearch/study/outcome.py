@@ -3,12 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from cnnsearch.causes import cause_of
 from cnnsearch.events import FinalState
 from cnnsearch.history import Run
 from cnnsearch.plan import Plan
-
-OUT_OF_MEMORY = "out of memory"
-"""How the reason of a trial begins that needs more than its device has."""
 
 
 class Outcome(NamedTuple):
@@ -30,9 +28,8 @@ class Outcome(NamedTuple):
     @property
     def failed_to_train(self) -> bool:
         """Whether the candidate itself is to blame, and not the program or the machine; known without trying too."""
-        return self.state in {"failed", "turned_away"} and self.reason.startswith(
-            ("diverged", "timeout", OUT_OF_MEMORY)
-        )
+        is_to_blame = cause_of(self.reason) in {"diverged", "timeout", "out of memory"}
+        return is_to_blame and self.state in {"failed", "turned_away"}
 
 
 def outcomes(run: Run, plan: Plan) -> Iterator[Outcome]:

@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 
 from cnnsearch import weights
+from cnnsearch.causes import Cause
 from cnnsearch.checkpoint import Checkpoint
 from cnnsearch.data import DataSet
 from cnnsearch.errors import DiskFullError, InvalidSpecError
-from cnnsearch.messages import Done, Epoch, Failed, Job, News, Reason
+from cnnsearch.messages import Done, Epoch, Failed, Job, News
 from cnnsearch.module import build
 from cnnsearch.replay import NotRecordedError
 from cnnsearch.train import Diverged, train
@@ -34,7 +35,7 @@ def run(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
         with suppress(OSError):  # a full disk takes no log either
             print(f"trial {job.trial}:", file=sys.stderr)  # noqa: T201 (standard error is the log)
             traceback.print_exc()
-        failed = Failed(trial=job.trial, reason=reason(error), message=one_line(error))
+        failed = Failed(trial=job.trial, reason=cause(error), message=one_line(error))
     if failed:  # said only here, where the error no longer holds the module's memory
         gc.collect()
         yield failed
@@ -54,10 +55,10 @@ def _train(job: Job, data: DataSet, stops: Stops) -> Iterator[News]:
     yield Done(trial=job.trial, stopped=False)
 
 
-def reason(error: BaseException) -> Reason:
+def cause(error: BaseException) -> Cause:
     """Class an error that ended a training."""
     if isinstance(error, NotRecordedError | InvalidSpecError) and error.__cause__:  # they say where, these say what
-        return reason(error.__cause__)
+        return cause(error.__cause__)
     if isinstance(error, Diverged):
         return "diverged"
     if isinstance(error, DiskFullError):
