@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import plotly.graph_objects as go
 import pytest
+from hypothesis import strategies as st
 from made_runs import BEGIN, STATES, asked, draw, network, story, write_run
 
 import cnnsearch
@@ -455,6 +457,16 @@ def test_a_drawing_names_what_is_unusual_and_nothing_else() -> None:
     assert "<h4>blocks[2] residual</h4>" in html
     assert "<b>add.body: Conv" not in html
     assert "<b>body: Conv 1\N{MULTIPLICATION SIGN}1</b>" in html
+
+
+@hypothesis.given(st.floats(1e-6, 1e9), st.floats(1.0001, 1e5))
+def test_round_numbers_stand_between_any_two_costs(lowest: float, times: float) -> None:
+    highest = lowest * times
+    ticks = charts.ticks([lowest, highest])
+    inside = [tick for tick in ticks if lowest <= tick <= highest]
+    assert 2 <= len(inside) <= 7 or times >= 30
+    assert ticks[0] <= lowest * 1.0001
+    assert ticks[-1] >= highest * 0.9999
 
 
 def test_the_figures_of_a_page_are_plotlys(tmp_path: Path) -> None:

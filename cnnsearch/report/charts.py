@@ -1,9 +1,10 @@
 """How is each figure of a run drawn?"""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from itertools import count
 from math import ceil, floor, isfinite, log, log10
 from statistics import median
 from typing import Any
@@ -15,9 +16,9 @@ from cnnsearch.history import Run, Trial
 from cnnsearch.objectives import WORDS, Name, price
 from cnnsearch.report.plots import Chart, between, new_chart
 from cnnsearch.trials import directions, in_memory
-from cnnsearch.units import short_number
 
 MOST_HOLES = 8  # in the figures that give every hole an axis: the most important ones
+MOST_TICKS = 6
 MOST_CURVES = 200  # a browser draws about so many at once
 STATE_COLORS = {"complete": "#2f7ed8", "stopped": "#e8a33d", "failed": "#d64545", "running": "#3aa76d"}
 OTHERS = "#8fa0ae"
@@ -112,24 +113,32 @@ def _against(material: Material, name: Name) -> Chart:
     figure.add_scatter(**_points(best, name), mode="markers", name="best", marker=star)
     if aim.floor is not None:
         figure.add_hline(y=100 * aim.floor, line={"dash": "dot", "width": 1.5, "color": STATE_COLORS["complete"]})
-    ticks = _ticks([max(price(name, trial, trial.latency), 1e-9) for trial in complete])
-    figure.update_xaxes(title=WORDS[name], type="log", tickvals=ticks, ticktext=[_short(tick) for tick in ticks])
+    round_numbers = ticks([max(price(name, trial, trial.latency), 1e-9) for trial in complete])
+    figure.update_xaxes(title=WORDS[name], type="log", tickvals=round_numbers, tickformat="~s")
     return figure.update_yaxes(title=ACCURACY, range=_zoom(material.scores))
 
 
-def _ticks(costs: Sequence[float]) -> list[float]:
-    """Give round numbers for a logarithmic axis; plotly's own write 5 for 5,000 beside 10k.
+def ticks(costs: Sequence[float]) -> list[float]:
+    """Give round numbers for a logarithmic axis, some of them between the costs however near these are to each other.
 
-    >>> [_short(tick) for tick in _ticks([2_500, 24_000])]
-    ['1k', '2k', '5k', '10k', '20k', '50k', '100k', '200k', '500k']
+    plotly's own write 5 for 5,000 beside 10k, and where no power of ten is near there is none.
+
+    >>> ticks([2_500, 240_000]), ticks([1_806, 1_978])
+    ([1000.0, 10000.0, 100000.0, 1000000.0], [1800.0, 1850.0, 1900.0, 1950.0, 2000.0])
     """
-    low, high = log10(min(costs)), log10(max(costs))
-    digits = (1, 2, 5) if high - low < 1.5 else (1,)  # noqa: PLR2004
-    return [digit * 10.0**power for power in range(floor(low), ceil(high) + 1) for digit in digits]
+    low, high = min(costs), max(costs)
+    if low < high < 10 * low:
+        step = next(step for step in _round_numbers((high - low) / 10) if high - low <= MOST_TICKS * step)
+        return [step * number for number in range(floor(low / step), ceil(high / step) + 1)]
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    digits = (1, 2, 5) if high < 30 * low else (1,)
+    return [digit * 10.0**power for power in powers for digit in digits]
 
 
-def _short(tick: float) -> str:
-    return short_number(tick).replace(" ", "") if tick >= 1 else f"{tick:g}"
+def _round_numbers(since: float) -> Iterator[float]:
+    """Give 1, 2, 5, 10 and so on, from below a number on."""
+    for power in count(floor(log10(since))):
+        yield from (digit * 10.0**power for digit in (1, 2, 5))
 
 
 def _points(trials: Sequence[Trial], name: Name) -> dict[str, Any]:
