@@ -16,8 +16,8 @@ from threading import Event, Thread
 from urllib.error import HTTPError
 
 from cnnsearch.datasets import FACTS, MNIST_FILES, File, mnist_folder
-from cnnsearch.errors import DataError, DiskFullError
-from cnnsearch.files import remove_drafts, write_whole
+from cnnsearch.errors import DataError, DiskFullError, NotDownloadedError
+from cnnsearch.files import remove_drafts, sha256_of, write_whole
 from cnnsearch.lock import in_turn
 from cnnsearch.own.keep import kept
 
@@ -61,7 +61,7 @@ def _missing(folder: Path) -> list[File]:
 def _is_right(file: File, path: Path) -> bool:
     if not path.is_file():
         return False
-    if path.stat().st_size != file.size or sha256(path.read_bytes()).hexdigest() != file.sha256:
+    if path.stat().st_size != file.size or sha256_of(path) != file.sha256:
         raise DataError(
             f"{path} is damaged or not MNIST's: the sha256 of its content must be {file.sha256};"
             " delete it and run again"
@@ -108,7 +108,7 @@ def _download(file: File, folder: Path, mirrors: Sequence[str]) -> bytes:
         except (OSError, HTTPException, ValueError) as error:
             reasons.append(f"{address}: {error}")
     names = ", ".join(each.name for each in MNIST_FILES)
-    raise DataError(
+    raise NotDownloadedError(
         f"MNIST is not in {folder} and could not be downloaded ({'; '.join(reasons)}). Put the files {names}"
         f" there, as they are or as .gz, or name their folder by --data-root; or use --dataset digits,"
         " which needs no download"

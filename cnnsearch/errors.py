@@ -60,6 +60,10 @@ class DataError(CnnsearchError):
     """A data set is missing, damaged or not what it says."""
 
 
+class NotDownloadedError(DataError):
+    """A data set is not there, and nobody could be reached who has it."""
+
+
 class RunError(CnnsearchError):
     """A run folder cannot be used: another plan, another owner, or nothing there."""
 

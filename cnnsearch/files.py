@@ -1,4 +1,4 @@
-"""How does a file get onto the disk whole?"""
+"""How does a file get onto the disk whole? is it the one that was written?"""
 
 import errno
 import fcntl
@@ -7,6 +7,7 @@ import signal
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
@@ -120,6 +121,11 @@ def sync_file(descriptor: int) -> None:
             fcntl.fcntl(descriptor, FULL_SYNC)
             return
     os.fsync(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """Give the SHA-256 of a file's content, in hexadecimal digits."""
+    return sha256(path.read_bytes()).hexdigest()
 
 
 def sync_folder(folder: Path) -> None:

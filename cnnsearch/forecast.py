@@ -5,11 +5,12 @@ from datetime import datetime
 from math import ceil
 from statistics import mean
 
+from cnnsearch.candidate import Candidate
 from cnnsearch.datasets import Facts
 from cnnsearch.devices import cores
 from cnnsearch.network import Network
 from cnnsearch.parts import SIMPLE, Finals, Pruner
-from cnnsearch.plan import Candidate, Plan
+from cnnsearch.plan import Plan
 from cnnsearch.recipe import Recipe
 from cnnsearch.speed import Speed, images, recall, work
 from cnnsearch.units import roughly

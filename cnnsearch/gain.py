@@ -54,9 +54,12 @@ class Gain(NamedTuple):
 
 
 def expected_gain(run: Run, trials: int = 50) -> Gain | None:
-    """Give what so many more trials may add; None with fewer than four complete ones, or where costs count too."""
+    """Give what so many more trials may add.
+
+    None with fewer than four complete ones, where costs count too, or where every candidate was tried.
+    """
     scores = [trial.accuracy for trial in run.ranked]
-    if len(scores) < LEAST_COMPLETE or run.aim.costs:
+    if len(scores) < LEAST_COMPLETE or run.aim.costs or run.state == "exhausted":
         return None
     expected, at_most = rise(scores, run.counted, trials)
     left = 1 - max(scores)

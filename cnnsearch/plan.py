@@ -1,15 +1,15 @@
 """What decides a study? One word, read from a file, from flags, or made in code."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
+from cnnsearch.candidate import Candidate
 from cnnsearch.completed import completed
 from cnnsearch.datasets import FACTS, Facts, data_root
 from cnnsearch.devices import slots
@@ -28,23 +28,6 @@ from cnnsearch.sameness import fingerprint_of
 from cnnsearch.space import Space
 from cnnsearch.text import Plain
 from cnnsearch.word import Word, as_tuple, misfit, passed_on
-
-
-class Candidate(NamedTuple):
-    """A network with its recipe, and how they came about."""
-
-    network: Network
-    recipe: Recipe
-    asked: dict[str, float]
-    """What was suggested for every hole; nothing for a start network."""
-    built: dict[str, Plain]
-    """What stands in network and recipe, for the holes that they used."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Name what the pair computes: 16 hexadecimal digits, equal however it was written."""
-        return hashlib.sha256(f"{self.network.fingerprint} {self.recipe.computes}".encode()).hexdigest()[:16]
-
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 

@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from cnnsearch.candidate import Candidate
 from cnnsearch.datasets import Facts, mnist_folder, mnist_on_disk
 from cnnsearch.devices import cores
 from cnnsearch.errors import InvalidSpecError
@@ -11,7 +12,7 @@ from cnnsearch.forecast import forecast
 from cnnsearch.history import read
 from cnnsearch.holes import Real, count_fillings
 from cnnsearch.network import Network
-from cnnsearch.plan import Candidate, Plan
+from cnnsearch.plan import Plan
 from cnnsearch.record import RECORD
 from cnnsearch.size import size
 from cnnsearch.space import Space, uniformly

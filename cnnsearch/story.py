@@ -95,6 +95,13 @@ class _Story:
         else:
             self.end = event
 
+    @property
+    def _ended(self) -> float | None:
+        """Give when it ended; that one which waited at a rung will not go on is said long after its last epoch."""
+        if self.end is None:
+            return None
+        return self.epochs[-1].time if self.end.state == "stopped" and self.epochs else self.end.time
+
     def trial(self) -> Trial:
         asked, end = self.asked, self.end
         return Trial(
@@ -115,8 +122,8 @@ class _Story:
             of=end.of if end else None,
             seconds=end.seconds if end else 0.0,
             epochs=tuple(self.epochs),
-            started=self.starts[-1].time if self.starts else asked.time,
-            ended=end.time if end else None,
+            started=self.starts[0].time if self.starts else asked.time,
+            ended=self._ended,
             slot=self.starts[-1].slot if self.starts else None,
             attempts=len(self.starts),
             deaths=self.deaths,

@@ -63,6 +63,11 @@ class Row(NamedTuple):
         return max(range(len(self.scores)), key=lambda place: (self.scores[place], -place))
 
     @property
+    def shipped(self) -> Retrained:
+        """The training with the best score."""
+        return self.trainings[self.best]
+
+    @property
     def parameters(self) -> int:
         """Learned numbers."""
         return self.trainings[0].parameters
@@ -76,7 +81,7 @@ class Row(NamedTuple):
     @property
     def recipe(self) -> Recipe | None:
         """How it was trained in the finals; None for what is no network, and in a record of a former version."""
-        return self.trainings[self.best].recipe
+        return self.shipped.recipe
 
     @property
     def test_accuracies(self) -> tuple[float | None, ...]:
@@ -155,10 +160,11 @@ def lacking(run: Run) -> str:
 def other_schedule(winner: Row) -> str:
     """Say how long the finals' trainings were, where the search had others: then the gap tells of that too."""
     assert winner.trial
-    before, recipe = winner.trial.recipe.epochs, winner.recipe
-    if recipe is None or recipe.epochs == before:
+    before, recipe = winner.trial.recipe, winner.recipe
+    if recipe is None or (recipe.cycles, recipe.passes) == (before.cycles, before.passes):
         return ""
-    return f", of {counted(recipe.epochs, 'epoch', 'epochs')} in place of {before}"
+    whole, parts = (" in one schedule", f" in {len(before.cycles)}") if len(before.cycles) > 1 else ("", "")
+    return f", of {counted(recipe.epochs, 'epoch', 'epochs')}{whole} in place of {before.epochs}{parts}"
 
 
 def to_judge(verdict: Verdict) -> list[Retrained]:

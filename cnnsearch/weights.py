@@ -154,9 +154,9 @@ def _read(file: Path) -> tuple[str, dict[str, Tensor]]:
         raise RunError(f"{file}: no such file; give a run, such as runs/NAME, or the folder of its weights")
     try:
         opener: Any = safe_open(file, framework="pt")  # safetensors is untyped
-        with opener as opened:
-            metadata: dict[str, str] = opened.metadata() or {}
-            tensors: dict[str, Tensor] = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+        with opener as reading:
+            metadata: dict[str, str] = reading.metadata() or {}
+            tensors: dict[str, Tensor] = {name: reading.get_tensor(name) for name in reading.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise RunError(_damaged(file, str(error))) from None
     if ENTRY not in metadata:

@@ -1,4 +1,4 @@
-"""Shows a whole study in ten lines: search on scikit-learn's digits, then use the winner of its finals.
+"""Shows a whole study in twenty lines: search on scikit-learn's digits, then use the winner of its finals.
 
 `python examples/search_from_python.py [FOLDER]` keeps the run in FOLDER, `runs` when none is given. Run it again and it
 answers from there.
@@ -23,7 +23,9 @@ choices = {
     "runs": runs,
 }
 run = cnnsearch.search(cnnsearch.Plan.model_validate(choices))
-best = run.ranked[0]
-print(f"best: {best.network} with {best.score:.1%} right on validation and {best.parameters:,} parameters")
+found = cnnsearch.decided(run)
+assert found  # the finals are over, and somebody won
+winner = found.winner
+print(f"winner: {winner.network} with {winner.parameters:,} parameters; {winner.test_accuracy:.1%} of the test images")
 module = cnnsearch.load(run.folder / "winner")  # a plain nn.Module that takes pixels from 0 to 1
 print(f"{type(module).__name__} for the classes {', '.join(module.classes)}")

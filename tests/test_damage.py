@@ -118,6 +118,22 @@ def test_a_damaged_storage_of_the_run_s_own_is_made_anew_from_the_record(tmp_pat
     assert (wanted.folder / "storage.sqlite3.damaged").read_bytes() == harm[damage]
 
 
+def test_a_storage_newer_than_a_record_that_was_put_back_is_set_aside(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, SIX_NETWORKS, budget={"trials": 2}, storage=None)
+    search(wanted)
+    older = tmp_path / "older"
+    shutil.copytree(wanted.folder, older)
+    more = plan(tmp_path, SIX_NETWORKS, budget={"trials": 4}, storage=None, name=wanted.run_name)
+    search(more)
+    newer = (wanted.folder / "storage.sqlite3").read_bytes()
+    for name in ("record.jsonl", "epochs.jsonl"):
+        shutil.copy(older / name, wanted.folder / name)
+    run, _ = search(plan(tmp_path, SIX_NETWORKS, budget={"trials": 3}, storage=None, name=wanted.run_name))
+    with closing(sqlite3.connect(wanted.folder / "storage.sqlite3")) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM trials").fetchone() == (len(run.trials),)
+    assert (wanted.folder / "storage.sqlite3.unknown").read_bytes() == newer
+
+
 # Folders from somebody else
 
 

@@ -48,6 +48,7 @@ from cnnsearch.data import DataSet, load_test
 from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.evaluate import evaluate, opening, simple
 from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, field, finalists, random_twin, score_of, to_train
+from cnnsearch.evaluate.machine import Machine
 from cnnsearch.evaluate.publish import renew
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings, weights_name
 from cnnsearch.events import Retrained
@@ -678,6 +679,9 @@ def test_finals_that_cannot_be_held_change_nothing(study: Path) -> None:
         evaluate(study, finals={"candidates": 3}, quiet=True)
     assert {path: path.read_bytes() for path in before} == {**before, study / "plan.json": edited}
     assert decided(history.read(study))
+    found = evaluate(study, finals={"candidates": 3}, machine=Machine(device="cpu", workers=1), quiet=True)
+    assert decided(found)
+    assert found.plan["executor"]["device"] == "cuda:77", "what a command is told is of that command alone"
 
 
 def test_the_first_runs_finals_are_over_with_the_test_images_read(study: Path) -> None:
@@ -806,9 +810,12 @@ def test_the_page_tells_how_the_winner_was_trained(study: Path) -> None:
     assert escape(found.winner.recipe.model_dump_json(indent=2)) in as_page(run)
     equal = found.winner._replace(trial=found.winner.trial.model_copy(update={"recipe": found.winner.recipe}))
     assert other_schedule(equal) == ""
+    parts = found.winner.recipe.model_copy(update={"epochs": 5, "restarts": (2,)})
+    in_two = found.winner._replace(trial=found.winner.trial.model_copy(update={"recipe": parts}))
+    assert other_schedule(in_two) == ", of 1 epoch in one schedule in place of 5 in 2"
 
 
-def test_what_the_finals_have_shown_to_be_worse_is_not_told_to_be_as_good(
+def test_what_the_test_images_have_shown_to_be_worse_is_said_to_be(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = history.read(study)
@@ -816,11 +823,11 @@ def test_what_the_finals_have_shown_to_be_worse_is_not_told_to_be_as_good(
     assert found
     other = next(row for row in found.rows[1:] if row.trial and row.against)
     monkeypatch.setattr(smaller, "as_good", lambda _: Tie(other.trial, 0.01, 3))
-    assert any("not shown to be worse" in told for told in smaller.sentences(run))
-    for gained, shown in ((1, False), (30, True)):
+    law = "(95 %, 3 degrees of freedom, by trainings at least as long)"
+    for gained, told in ((1, f"{law}; the test images tell it from the winner (p = 0.03)."), (30, f"{law}.")):
         rows = tuple(row._replace(against=Against(15, gained, 0.03)) if row is other else row for row in found.rows)
         monkeypatch.setattr(smaller, "decided", lambda _, rows=rows: found._replace(rows=rows))
-        assert any("not shown to be worse" in told for told in smaller.sentences(run)) == shown
+        assert next(smaller.sentences(run)).endswith(told)
 
 
 def test_a_winners_network_is_built_as_it_is(study: Path) -> None:
@@ -975,6 +982,11 @@ def test_a_baseline_that_meets_the_floor_with_fewer_parameters_is_named(finished
     law = "The baseline majority class reads 10.00 %, more than is asked for, with 1 parameters: fewer than the winner."
     assert law in told
     assert law not in list(finals.sentences(run, found))
+    baseline = next(row for row in found.rows if row.trial is None)
+    better = baseline._replace(trainings=tuple(each._replace(accuracies=(1.0,)) for each in baseline.trainings))
+    ahead = found._replace(rows=tuple(better if row is baseline else row for row in found.rows))
+    advice = [" ".join(finals.sentences(each, ahead)).count("may find better ones") for each in (run, sought)]
+    assert advice == [1, 0], "where the cheapest is sought, one that reads more is no reason to search longer"
 
 
 def test_random_search_that_is_not_over_is_refused(study: Path) -> None:

@@ -198,7 +198,7 @@ def test_the_card_tells_to_what_form_pictures_were_brought(
     assert source.run
     image = {"size": size, "channels": 1}
     other = source._replace(run=source.run._replace(plan={**source.run.plan, "image": image}))
-    told = card(other, digits._replace(name="mine"), table)
+    told = card(other, digits._replace(name="mnist", key="/mine/mnist"), table)
     said = f"all were stretched or shrunk, bilinearly, to {pixels} pixels and made grey. SHA-256 of all images"
     assert f"of 10 classes; {said}" in told
 

@@ -209,6 +209,8 @@ def test_a_flat_study_is_over_with_its_first_budget(tmp_path: Path) -> None:
 def test_a_study_of_which_nothing_is_left_is_over_however_steep(tmp_path: Path) -> None:
     run, executor = search(plan(tmp_path, SIX_NETWORKS, budget={"trials": 4, "until_flat": True}), learn)
     assert (run.state, len(executor.jobs)) == ("exhausted", 6)
+    assert expected_gain(run) is None
+    assert expected_gain(run._replace(state="complete"))
 
 
 def test_the_gain_of_several_objectives_is_not_told(tmp_path: Path) -> None:

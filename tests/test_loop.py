@@ -709,6 +709,39 @@ def test_no_time_is_foretold_where_all_wait_for_each_other(tmp_path: Path, *, ki
     assert [line.endswith(" left") for line in told] == [False, foretold]
 
 
+def test_a_wave_counts_upwards_and_says_who_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    search(wanted := plan(tmp_path, budget={"trials": 5}, **WAVES), quiet=False)
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("[", "of "))]
+    run = history.read(wanted.folder)
+    best = [trial.number for trial in sorted(run.trials, key=lambda trial: -trial.epochs[0].validation_accuracy)[:2]]
+    assert [int(line[1]) for line in told if line.startswith("[")] == [1, 2, 3, 4, 5, 4, 5]
+    assert all(" after 1 epoch, waits for the others; " in line for line in told[:5])
+    assert told[5] == f"of 5 trials that waited the best 2 go on ({best[0]}, {best[1]}); 3 are stopped"
+
+
+def test_a_trial_that_waited_in_vain_ended_with_its_last_epoch(tmp_path: Path) -> None:
+    run, _ = search(wanted := plan(tmp_path, budget={"trials": 5}, **WAVES))
+    assert run.count("stopped") == 3
+    told = [(line["event"], line["trial"], line["time"]) for line in lines(wanted) if "trial" in line]
+    for trial in run.trials:
+        starts = [time for event, number, time in told if (event, number) == ("started", trial.number)]
+        ends = [time for event, number, time in told if (event, number) == ("finished", trial.number)]
+        assert trial.started == starts[0]
+        assert trial.ended == (ends[0] if trial.state == "complete" else trial.epochs[-1].time)
+
+
+def test_what_is_told_again_is_counted_once(tmp_path: Path) -> None:
+    run, _ = search(wanted := plan(tmp_path, budget={"trials": 1}))
+    ledger, trial = Ledger(run, wanted), run.trials[0]
+    seconds = ledger.seconds_of(0)
+    assert seconds == pytest.approx(sum(epoch.seconds for epoch in trial.epochs))
+    ledger.forget_epochs(0, 1)
+    assert ledger.seconds_of(0) == 0
+    for epoch in trial.epochs:
+        ledger.hear(0, epoch.epoch, epoch.validation_accuracy, epoch.seconds)
+    assert ledger.seconds_of(0) == seconds
+
+
 def test_five_bugs_judge_nobody_who_waits(tmp_path: Path) -> None:
     wanted = plan(tmp_path, budget={"trials": 9}, **WAVES)
     run, _ = search(wanted, in_turn(learn, *[fail("bug", "KeyError: 'channels'")] * 5))
@@ -752,9 +785,11 @@ def test_the_best_that_wait_go_on_in_time_to_come_to_their_end(
         clock[0] += 40 * (job.trial == 0)  # the first one waits for its worker
         begins = max([0, *(rung for rung in rungs if rung not in job.rungs)])  # who goes on has a checkpoint
         for event in learn(job):
-            if not isinstance(event, Epoch) or event.epoch > begins:
-                clock[0] += pace / slots * isinstance(event, Epoch)
-                yield event.model_copy(update={"seconds": pace}) if isinstance(event, Epoch) else event
+            if isinstance(event, Epoch):  # told again where it is known, as a worker does
+                clock[0] += pace / slots * (event.epoch > begins)
+                yield event.model_copy(update={"seconds": pace})
+            else:
+                yield event
 
     pruner = {"kind": "successive", "rungs": rungs, "keep": keep, "startup": startup}
     fields = {"pruner": pruner, "recipe": {**TINY["recipe"], "epochs": epochs}}

@@ -342,6 +342,17 @@ def test_with_mnist_asked_for_and_not_to_be_had_the_study_stops(tmp_path: Path) 
     assert "Traceback" not in process.stderr
 
 
+def test_a_damaged_file_of_mnist_is_named_and_no_other_data_set_is_taken(tmp_path: Path) -> None:
+    damaged = tmp_path / "here/MNIST/raw" / MNIST_FILES[0].name
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"x")
+    done = python([*STUDY[1:], "--data-root", "here"], tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"here/MNIST/raw/{MNIST_FILES[0].name} is damaged or not MNIST's: the sha256 of its")
+    assert done.stderr.endswith("; delete it and run again\n")
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.skipif("CNNSEARCH_DATA" not in os.environ, reason="CNNSEARCH_DATA names no folder with MNIST")
 def test_two_trials_on_the_real_mnist(tmp_path: Path) -> None:
     tiny: dict[str, Any] = {

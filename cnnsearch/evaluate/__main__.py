@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cnnsearch.evaluate.machine import add_flags, take
 from cnnsearch.terminal import exit_status
 
 
@@ -12,12 +13,14 @@ def main() -> int:
     """Hold a run's finals and print the table; give the exit status."""
     options = _options()
     folder: Path = options.pop("run")
+    machine = take(options)
     from cnnsearch.evaluate import evaluate
     from cnnsearch.evaluate.table import show
     from cnnsearch.report import write_report
 
     def story() -> int:
-        show(evaluate(folder, finals={name: value for name, value in options.items() if value is not None}))
+        given = {name: value for name, value in options.items() if value is not None}
+        show(evaluate(folder, finals=given, machine=machine))
         write_report(folder)
         return 0
 
@@ -31,10 +34,15 @@ def _options() -> dict[str, Any]:
         "What is not given is as it was for the run; who was trained before stays in the comparison.",
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as runs/mnist-1a2b3c")
-    parser.add_argument("--candidates", type=int, metavar="N", help="how many of the best are trained again")
-    parser.add_argument("--finalists", type=int, metavar="N", help="how many of these are trained with more seeds")
-    parser.add_argument("--seeds", type=int, metavar="N", help="trainings of each finalist")
-    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
+    helps = {
+        "candidates": "how many of the best are trained again",
+        "finalists": "how many of these are trained with more seeds",
+        "seeds": "trainings of each finalist",
+        "epochs": "passes over the training images",
+    }
+    for name, help_ in helps.items():  # each also by the name that it has in `study`, which pages speak of
+        parser.add_argument(f"--{name}", f"--finals.{name}", dest=name, type=int, metavar="N", help=help_)
+    add_flags(parser)
     return vars(parser.parse_args())
 
 

@@ -13,6 +13,7 @@ from cnnsearch.completed import finals_of
 from cnnsearch.datasets import data_root
 from cnnsearch.errors import RunError
 from cnnsearch.evaluate.entrants import Field, field, simple_names
+from cnnsearch.evaluate.machine import UNCHANGED, Machine
 from cnnsearch.evaluate.publish import renew
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings, make_ready
 from cnnsearch.events import FinalsClosed, FinalsOpened
@@ -29,17 +30,19 @@ from cnnsearch.verdict import decided, is_judged, lacking, to_judge, verdict
 from cnnsearch.versions import versions
 
 
-def evaluate(folder: Path, *, finals: dict[str, Any] | None = None, quiet: bool = False) -> Run:
+def evaluate(
+    folder: Path, *, finals: dict[str, Any] | None = None, machine: Machine = UNCHANGED, quiet: bool = False
+) -> Run:
     """Hold the finals of a run, or go on with them where an earlier call was cut; return the run.
 
-    `finals` are fields of the plan's `finals` that take the place of the run's own. Raises RunError where no trial is
-    complete, none of the finals' trainings is, or the study is running; DataError where the data cannot be had;
-    InvalidSpecError for a field of the finals, or a device, that cannot be.
+    `finals` are fields of the plan's `finals` that take the place of the run's own; `machine` says on what it is done.
+    Raises RunError where no trial is complete, none of the finals' trainings is, or the study is running; DataError
+    where the data cannot be had; InvalidSpecError for a field of the finals, or a device, that cannot be.
     """
     history.read(folder)  # refuses a damaged run before anything is made of its plan
-    stored = history.plan_of(folder)
+    stored = machine.applied(history.plan_of(folder))
     usual = stored.get("finals") or finals_of({**stored, "dataset": _dataset_of(stored, folder)})
-    plan = plan_of_run(folder, finals={**usual, **(finals or {})})
+    plan = plan_of_run(folder, machine, finals={**usual, **(finals or {})})
     with own(folder) as record:
         if not history.read(folder).ranked:
             raise RunError(f"{folder}: no trial is complete, so nobody can enter the finals; search longer")
@@ -50,9 +53,9 @@ def evaluate(folder: Path, *, finals: dict[str, Any] | None = None, quiet: bool 
     return run
 
 
-def plan_of_run(folder: Path, **given: Any) -> Plan:  # noqa: ANN401 (fields of a plan)
+def plan_of_run(folder: Path, machine: Machine, **given: Any) -> Plan:  # noqa: ANN401 (fields of a plan)
     """Read the plan of a run that lies where it lies now, and import its kinds of blocks; `given` are other fields."""
-    stored = history.plan_of(folder)
+    stored = machine.applied(history.plan_of(folder))
     import_kinds(imports_of(stored))
     here = {"dataset": _dataset_of(stored, folder), "runs": str(folder.resolve().parent)}
     return Plan.model_validate({**stored, **given, **here})

@@ -10,11 +10,10 @@ Accuracies are fractions; intervals are [low, high] at 95 %; fields are added, n
 """
 
 import json
-from hashlib import sha256
 from pathlib import Path
 from typing import cast
 
-from cnnsearch.files import make_folder, remove_drafts, write_whole
+from cnnsearch.files import make_folder, remove_drafts, sha256_of, write_whole
 from cnnsearch.history import SUMMARY, Run
 from cnnsearch.places import WINNER, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.text import Plain
@@ -43,19 +42,15 @@ def renew(run: Run) -> None:
 
 
 def _renew_files(folder: Path, found: Verdict | None) -> None:
-    if found and _is_whole(folder / _shipped(found.winner), found.winner):
+    if found and _is_whole(folder / found.winner.shipped.weights, found.winner):
         _publish(folder, found.winner)
     elif not (found and _is_whole(folder / WINNER_WEIGHTS, found.winner)):  # `finals/` may be gone, to save room
         for name in (WINNER_NETWORK, WINNER_WEIGHTS):  # a network without weights would be missed by `load`
             (folder / name).unlink(missing_ok=True)
 
 
-def _shipped(winner: Row) -> str:
-    return winner.trainings[winner.best].weights
-
-
 def _is_whole(path: Path, winner: Row) -> bool:
-    return path.is_file() and sha256(path.read_bytes()).hexdigest() == winner.trainings[winner.best].sha256
+    return path.is_file() and sha256_of(path) == winner.shipped.sha256
 
 
 def _known(path: Path) -> dict[str, Plain]:
@@ -69,7 +64,7 @@ def _known(path: Path) -> dict[str, Plain]:
 
 def _publish(folder: Path, winner: Row) -> None:
     make_folder(folder / WINNER)
-    write_whole(folder / WINNER_WEIGHTS, (folder / _shipped(winner)).read_bytes())
+    write_whole(folder / WINNER_WEIGHTS, (folder / winner.shipped.weights).read_bytes())
     assert winner.network
     write_whole(folder / WINNER_NETWORK, winner.network.model_dump_json(exclude_defaults=True, indent=2) + "\n")
 

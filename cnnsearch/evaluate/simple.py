@@ -32,7 +32,7 @@ def fit(name: str, data: DataSet) -> tuple[Classify, int]:
 
 
 def identity(name: str, data_sha256: str) -> str:
-    """Name what a baseline will answer, by what decides it, before it is fitted: no weights are kept to be named."""
+    """Name what a baseline will answer, by what it is and the data, before it is fitted: no weights are kept."""
     return sha256(f"{name} {ITERATIONS} {data_sha256}".encode()).hexdigest()
 
 

@@ -1,6 +1,5 @@
 """How are the entrants of the finals trained? As in the search, by an executor, but nothing is stopped."""
 
-import hashlib
 import re
 import time
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, score_of,
 from cnnsearch.events import Retrained, Role
 from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
-from cnnsearch.files import make_folder, remove_drafts
+from cnnsearch.files import make_folder, remove_drafts, sha256_of
 from cnnsearch.history import Run
 from cnnsearch.messages import CHECKPOINT, MOST_DEATHS, Died, Done, Epoch, Event, Failed, Job, checkpoint_of, died
 from cnnsearch.network import Network
@@ -185,7 +184,7 @@ class Trainings:
             accuracies=tuple(live.accuracies),
             seconds=time.monotonic() - live.since,
             weights=kept,
-            sha256=_sha256(self._folder / kept) if kept else "",
+            sha256=sha256_of(self._folder / kept) if kept else "",
         )
         self._record.append(over)
         checkpoint_of(self._folder / weights_name(live.training, self._role)).unlink(missing_ok=True)
@@ -243,11 +242,7 @@ def weights_name(training: Training, role: Role) -> str:
 
 def _is_whole(folder: Path, training: Retrained) -> bool:
     path = folder / training.weights
-    return not training.weights or (path.is_file() and _sha256(path) == training.sha256)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return not training.weights or (path.is_file() and sha256_of(path) == training.sha256)
 
 
 def _title(training: Training) -> str:

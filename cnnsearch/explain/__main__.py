@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from cnnsearch.evaluate.machine import add_flags, take
 from cnnsearch.terminal import console, exit_status
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def main() -> int:
     )
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose finals are over")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each variant (default: 1)")
+    add_flags(parser)
     options = parser.parse_args()
     if not 1 <= options.seeds <= MOST_SEEDS:
         parser.error(f"--seeds: from 1 to {MOST_SEEDS}, not {options.seeds}")
@@ -30,7 +32,7 @@ def main() -> int:
     from cnnsearch.report import write_report
 
     def story() -> int:
-        found = explain(options.run, options.seeds)
+        found = explain(options.run, options.seeds, machine=take(vars(options)))
         page = write_report(options.run)
         _show(found, page)
         return 0

@@ -7,6 +7,7 @@ from cnnsearch.ablation import Ablation, ablation
 from cnnsearch.errors import RunError
 from cnnsearch.evaluate.conduct import plan_of_run
 from cnnsearch.evaluate.entrants import Entrant, Field, seconds_for
+from cnnsearch.evaluate.machine import UNCHANGED, Machine
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings, make_ready
 from cnnsearch.explain.variants import variants
 from cnnsearch.history import Run
@@ -16,13 +17,13 @@ from cnnsearch.record import own
 from cnnsearch.verdict import Row, decided
 
 
-def explain(folder: Path, seeds: int = 1, *, quiet: bool = False) -> Ablation | None:
+def explain(folder: Path, seeds: int = 1, *, machine: Machine = UNCHANGED, quiet: bool = False) -> Ablation | None:
     """Train what is not trained yet of the winner's variants, and give the winner beside them; None where none fits.
 
     The recipe is that of the finals. Raises RunError where a run has no finals with two seeds or more: without a spread
     no difference means anything.
     """
-    plan = plan_of_run(folder)
+    plan = plan_of_run(folder, machine)
     make_ready(plan)
     with own(folder) as record, bar_of_trainings("variants", quiet=quiet) as bar:
         run = history.read(folder)
@@ -37,7 +38,7 @@ def _winner(run: Run) -> Row:
     found = decided(run)
     if found is None or len(found.winner.scores) < 2:  # noqa: PLR2004 (one seed has no spread)
         law = "its finals have no winner with two seeds or more, so nobody knows which differences mean something"
-        seeds = " --seeds 3" if found and run.finals.seeds < 2 else ""  # noqa: PLR2004
+        seeds = f" --seeds {max(3, run.finals.seeds + 1)}" if found else ""  # its other seeds may have diverged
         raise RunError(f"{run.folder}: {law}; python -m cnnsearch.evaluate {run.folder}{seeds} trains them")
     return found.winner
 

@@ -112,7 +112,7 @@ def _use(source: Source) -> str:
 
 
 def _data(data: DataSet, run: Run | None) -> str:
-    hashed = "training and validation images with their labels" if data.name in FACTS else "all images and labels"
+    hashed = "training and validation images with their labels" if data.key in FACTS else "all images and labels"
     return (
         f"{data.name}: {len(data.train.labels_N):,} training, {len(data.validation.labels_N):,} validation and "
         f"{data.test_images:,} test images of {len(data.classes)} classes{_brought(run)}. SHA-256 of {hashed}: "
@@ -156,7 +156,7 @@ def _training(source: Source, run: Run) -> Iterator[str]:
             f"{_law(run, source.verdict)}. Its scores there: {', '.join(map(percent, winner.scores))}; these are the "
             "weights of the best. Recipe:"
         )
-        yield _recipe(winner.trainings[winner.best].recipe)
+        yield _recipe(winner.recipe)
     elif source.role == "best" and run.ranked:
         trial = run.ranked[0]
         yield f"This network is trial {trial.number}, trained in {trial.seconds:.0f} s by this recipe:"

@@ -1,12 +1,12 @@
 """Which trained network is exported, and what does its run say about it?"""
 
 from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from cnnsearch import weights
 from cnnsearch.errors import RunError
+from cnnsearch.files import sha256_of
 from cnnsearch.history import PLAN, Run, read
 from cnnsearch.network import Network
 from cnnsearch.places import BEST, NETWORK, WEIGHTS, WINNER
@@ -57,7 +57,7 @@ def find(folder: Path) -> Source:
 
 def refuse_others(folder: Path, file: Path, result: Verdict) -> None:
     """Raise RunError where a file does not hold the weights that the record calls the winner's."""
-    expected, found = result.winner.trainings[result.winner.best].sha256, sha256(file.read_bytes()).hexdigest()
+    expected, found = result.winner.shipped.sha256, sha256_of(file)
     if found != expected:
         law = f"{file}: sha256 {found[:12]}... is not the {expected[:12]}... of the winner in the run's record"
         raise RunError(f"{law}; `python -m cnnsearch.evaluate {folder}` writes the winner's again")

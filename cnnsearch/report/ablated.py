@@ -31,7 +31,8 @@ def sentences(found: Ablation) -> Iterator[str]:
         yield (
             "Halved and doubled are a block's channels. Points are of the validation images read right; where the "
             "interval (by the spread over seeds of all finalists and variants, each by itself) holds 0 the difference "
-            "may be the luck of seeds, and more --seeds make it narrower."
+            "may be the luck of seeds, and more --seeds make it narrower. The winner was chosen by the scores it is "
+            "compared with, so a variant that is as good looks a little worse."
         )
     if found.differences and not found.deviation:
         yield "All seeds of a network read equally many right, so the intervals are too narrow."

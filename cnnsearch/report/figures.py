@@ -61,10 +61,15 @@ _OF_ACCURACY = (
     ),
     Figure(
         "Learning curves",
-        "Validation accuracy after each epoch. Blue: complete, the best one thick; amber: stopped early; red: failed.",
+        "Validation accuracy after each epoch. Blue: complete, the best one thick; amber: stopped early; red: failed; "
+        "green: not over.",
         charts.curves,
     ),
-    Figure("Timeline", "When each trial was trained, and what became of it.", charts.timeline),
+    Figure(
+        "Timeline",
+        "When each trial was begun and ended, pauses included, and what became of it.",
+        charts.timeline,
+    ),
 )
 
 

@@ -18,21 +18,24 @@ COLUMNS = (
 
 def sentences(run: Run) -> Iterator[str]:
     """Say which smaller networks are nearly as good."""
-    if (tie := as_good(run)) and not _lost(run, tie.trial):
+    if tie := as_good(run):
         law = f"differ by less than {100 * tie.margin:.2f} points are not told apart"
-        sure = f"(95 %, {tie.freedom} degrees of freedom)"
+        sure = f"(95 %, {tie.freedom} degrees of freedom, by trainings at least as long)"
         what = "The smallest in the search that is not shown to be worse than its best"
-        yield f"{what} is {_named(tie.trial)}: two single trainings that {law} {sure}."
+        yield f"{what} is {_named(tie.trial)}: two single trainings that {law} {sure}{_lost(run, tie.trial)}."
     if bend := knee(run):  # which is no end of the front
         better = next(trial for trial in front_of(run) if trial.parameters > bend.parameters)
         yield f"The front bends at {_named(bend)}; the next better one is {_named(better)}."
 
 
-def _lost(run: Run, trial: Trial) -> bool:
-    """Say whether the finals have shown that a trial's network is worse than the winner."""
+def _lost(run: Run, trial: Trial) -> str:
+    """Say so where the test images have shown that a trial's network is worse than the winner."""
     found = decided(run)
-    against = [row.against for row in (found.rows if found else ()) if row.trial == trial]
-    return any(p and p.p_value < SURE and p.only_winner_right > p.only_other_right for p in against)
+    for row in found.rows if found else ():
+        against = row.against if row.trial == trial else None
+        if against and against.p_value < SURE and against.only_winner_right > against.only_other_right:
+            return f"; the test images tell it from the winner (p = {against.p_value:.2g})"
+    return ""
 
 
 def section(run: Run) -> str:

@@ -9,7 +9,7 @@ if __name__ == "__main__":  # until there is something to end in order, Ctrl-C e
 from collections.abc import Sequence
 
 from cnnsearch.check.reading import RefusedError
-from cnnsearch.errors import CnnsearchError, InvalidSpecError, status_of
+from cnnsearch.errors import CnnsearchError, InvalidSpecError, NotDownloadedError, status_of
 from cnnsearch.files import end_with_reader
 from cnnsearch.imports import import_kinds
 from cnnsearch.plan import Plan
@@ -71,7 +71,7 @@ def _study(command: Command) -> int:
 
 
 def _with_data(plan: Plan, command: Command) -> tuple[Plan, str]:
-    """Take digits, and say so, where nobody named a data set and MNIST is not to be had."""
+    """Take digits, and say so, where nobody named a data set and MNIST can be neither found nor downloaded."""
     if command.names_dataset or _has_mnist(plan):
         return plan, ""
     print(f"\n*** {FALLBACK} ***\n", file=sys.stderr)
@@ -94,11 +94,10 @@ def _stopped(plan: Plan | None) -> str:
 
 def _has_mnist(plan: Plan) -> bool:
     from cnnsearch.download import prepare
-    from cnnsearch.errors import DataError
 
     try:
         prepare("mnist", plan.data_folder)
-    except DataError:
+    except NotDownloadedError:
         return False
     return True
 

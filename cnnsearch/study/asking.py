@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from cnnsearch.candidate import Candidate
 from cnnsearch.causes import reason_of
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.events import Asked
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency
-from cnnsearch.plan import Candidate, Plan
+from cnnsearch.plan import Plan
 from cnnsearch.record import Record
 from cnnsearch.size import count_candidates
 from cnnsearch.study.ledger import Ledger, Need

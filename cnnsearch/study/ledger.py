@@ -62,12 +62,11 @@ class Ledger:
             self.know(trial.number, trial.fingerprint, keeps_limits=not plan.limits.exceeded(trial))
         self.rungs: dict[int, dict[int, float]] = defaultdict(dict)
         """By epoch and trial the validation accuracy."""
-        self.seconds: dict[int, float] = defaultdict(float)
-        """By trial how long its epochs took, without what a worker does besides."""
+        self._seconds: dict[int, dict[int, float]] = defaultdict(dict)
+        """By trial and epoch how long it took, without what a worker does besides."""
         for trial in run.trials:
             for epoch in trial.epochs:
-                self.rungs[epoch.epoch][trial.number] = epoch.validation_accuracy
-                self.seconds[trial.number] += epoch.seconds
+                self.hear(trial.number, epoch.epoch, epoch.validation_accuracy, epoch.seconds)
         self.too_much: dict[int, Need] = {
             trial.number: Need.of(trial, trial.recipe)
             for trial in run.trials
@@ -130,10 +129,20 @@ class Ledger:
         if trial >= self._start_networks and keeps_limits:
             self.drawn.add(fingerprint)
 
+    def hear(self, trial: int, epoch: int, score: float, seconds: float) -> None:
+        """Take an epoch in."""
+        self.rungs[epoch][trial] = score
+        self._seconds[trial][epoch] = seconds
+
     def forget_epochs(self, trial: int, first: int) -> None:
         """Forget what an earlier attempt told from an epoch on: the one that runs now tells it again."""
         for epoch in [epoch for epoch in self.rungs if epoch >= first]:
             self.rungs[epoch].pop(trial, None)
+            self._seconds[trial].pop(epoch, None)
+
+    def seconds_of(self, trial: int) -> float:
+        """Give how long a trial's epochs took."""
+        return sum(self._seconds[trial].values())
 
     def needs_too_much(self, need: Need) -> int | None:
         """Name a trial that ran out of memory and needed no more of anything."""

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from cnnsearch.plan import Candidate
+from cnnsearch.candidate import Candidate
 
 
 class Live(NamedTuple):

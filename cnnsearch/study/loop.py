@@ -14,13 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cnnsearch import events
+from cnnsearch.candidate import Candidate
 from cnnsearch.causes import reason_of
 from cnnsearch.errors import DiskFullError
 from cnnsearch.events import CloseState, FinalState, Finished, Interrupted, Started
 from cnnsearch.executors.executor import Executor
 from cnnsearch.messages import MOST_DEATHS, Died, Done, Epoch, Event, Failed, Job, died
 from cnnsearch.network import Network
-from cnnsearch.plan import Candidate, Plan
+from cnnsearch.plan import Plan
 from cnnsearch.record import Record
 from cnnsearch.seeds import seed_of
 from cnnsearch.study.asking import Asking, Known, need_of
@@ -105,7 +106,7 @@ class Search:
             if trial.deaths >= MOST_DEATHS:  # the study was killed before it could say so
                 self._finish(trial.number, candidate, "failed", reason_of("worker died", f"{trial.deaths} workers did"))
                 continue
-            spent = self.ledger.seconds[trial.number]
+            spent = self.ledger.seconds_of(trial.number)
             live = Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0, spent=spent)
             live = self.rungs.passed(live, len(trial.epochs))
             if self.rungs.all_wait and self.rungs.reached(live) > live.passed:
@@ -174,7 +175,7 @@ class Search:
         self.ledger.states["repeated"] += 1
         self.ledger.outcomes[number] = known._replace(trial=number, asked=candidate.asked)
         self.proposer.tell(self.ledger.outcomes[number])
-        self.screen.counted(self.ledger)
+        self.screen.counted(self.ledger, len(self.rungs))
 
     def _submit(self, live: Live) -> None:
         live = live._replace(attempts=live.attempts + 1, since=time.monotonic() - live.spent)
@@ -208,14 +209,13 @@ class Search:
     def _hear_epoch(self, epoch: Epoch) -> None:
         self.ledger.forget_epochs(epoch.trial, epoch.epoch)
         score = epoch.validation_accuracy
-        self.ledger.seconds[epoch.trial] += epoch.seconds
         candidate = self.live[epoch.trial].candidate
         if epoch.epoch in self.rungs.ahead(self.live[epoch.trial]):  # answered before anything else: the worker waits
             passes = self.rungs.passes(epoch.trial, epoch.epoch, score)
             (self.executor.go if passes else self.executor.stop)(epoch.trial)
             if passes:
                 self.live[epoch.trial] = self.live[epoch.trial]._replace(passed=epoch.epoch)
-        self.ledger.rungs[epoch.epoch][epoch.trial] = score
+        self.ledger.hear(epoch.trial, epoch.epoch, score, epoch.seconds)
         self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))
         self.screen.epoch(epoch, candidate)
 
@@ -241,13 +241,15 @@ class Search:
         self.rungs.rest(live, seconds)
         outcome = self._outcome(live.trial, live.candidate, "stopped")
         self.proposer.rest(outcome)
-        self.screen.rests(outcome, live.candidate, self.ledger.counted + len(self.rungs))
+        self.screen.rests(outcome, live.candidate, self.ledger, len(self.rungs))
 
     def _wake(self) -> bool:
         """Let the best of those that wait at a rung go on, and stop the others; False when none waits."""
         if self._is_late():
             return False
         goes, stops = self.rungs.wake()
+        if goes or stops:
+            self.screen.wakes(goes, [live for live, _ in stops])
         self.waiting += goes
         for live, seconds in stops:
             self._stop(live._replace(since=time.monotonic() - seconds))
@@ -296,7 +298,7 @@ class Search:
         self.ledger.states[state] += 1
         self.ledger.outcomes[number] = outcome
         self._keep_best(outcome, candidate.network)
-        self.screen.finished(outcome, candidate, self.ledger)
+        self.screen.finished(outcome, candidate, self.ledger, len(self.rungs))
         self._is_summed_up = False
         self.proposer.tell(outcome)
         for echo, drawn in self.echoes.pop(number, ()):

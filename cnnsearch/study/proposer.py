@@ -18,8 +18,9 @@ from pathlib import Path
 import optuna
 from optuna.trial import TrialState
 
+from cnnsearch.candidate import Candidate
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.plan import Candidate, Plan
+from cnnsearch.plan import Plan
 from cnnsearch.seeds import seed_of
 from cnnsearch.study.memory import Memory
 from cnnsearch.study.outcome import Outcome

@@ -79,13 +79,13 @@ class Rungs:
         if len(scores) > self._pruner.startup:
             rounds = ceil(allowed(self._pruner, len(scores)) / self._slots)
         best = sorted(scores, key=scores.__getitem__, reverse=True)[: rounds * self._slots]
-        look = max(self._ledger.seconds[trial] for trial in best)
+        look = max(self._ledger.seconds_of(trial) for trial in best)
         return SLACK * (2 * look + rounds * max(self._seconds_ahead(trial, rung) for trial in best))
 
     def _seconds_ahead(self, trial: int, rung: int) -> float:
         passes = self._resting[trial].live.candidate.recipe.passes
         read, ahead = (sum(images(share, self._facts) for share in part) for part in (passes[:rung], passes[rung:]))
-        return self._ledger.seconds[trial] * ahead / read
+        return self._ledger.seconds_of(trial) * ahead / read
 
     def _next_to_wake(self) -> tuple[int, list[Resting]]:
         """Give the lowest rung at which anybody waits, and who waits there."""

@@ -7,12 +7,14 @@ from pathlib import Path
 from rich.progress import TextColumn
 from rich.table import Table
 
+from cnnsearch.candidate import Candidate
 from cnnsearch.history import Run
 from cnnsearch.messages import Epoch
 from cnnsearch.objectives import HEADS, Name, price_tag
-from cnnsearch.plan import Candidate, Plan
+from cnnsearch.plan import Plan
 from cnnsearch.recipe import drawn
 from cnnsearch.study.ledger import Ledger
+from cnnsearch.study.live import Live
 from cnnsearch.study.outcome import Outcome
 from cnnsearch.terminal import Bar
 from cnnsearch.units import counted, percent, roughly
@@ -57,25 +59,31 @@ class Screen:
         epochs = candidate.recipe.epochs
         self._bar.doing(f"trial {epoch.trial}: epoch {epoch.epoch}/{epochs} {percent(epoch.validation_accuracy)}")
 
-    def counted(self, ledger: Ledger) -> None:
-        """Move the bar."""
-        self._bar.counted(ledger.counted, state=self._state(ledger), total=self._budget)
+    def counted(self, ledger: Ledger, waiting: int = 0) -> None:
+        """Move the bar: by those that are over, and those that wait at a rung."""
+        self._bar.counted(ledger.counted + waiting, state=self._state(ledger), total=self._budget)
 
-    def rests(self, outcome: Outcome, candidate: Candidate, so_far: int) -> None:
+    def rests(self, outcome: Outcome, candidate: Candidate, ledger: Ledger, waiting: int) -> None:
         """Print a line for a trial that waits at a rung, and move the bar."""
-        self._bar.counted(so_far, total=self._budget)
-        reached = max(outcome.accuracies.values())
-        waits = f"{percent(reached)}, waits for the others; {_named(candidate)}"
-        self.say(f"[{so_far}/{self._budget}] trial {outcome.trial}: {waits}")
+        self.counted(ledger, waiting)
+        at, reached = max(outcome.accuracies.items())
+        waits = f"{percent(reached)} after {counted(at, 'epoch', 'epochs')}, waits for the others; {_named(candidate)}"
+        self.say(f"[{ledger.counted + waiting}/{self._budget}] trial {outcome.trial}: {waits}")
 
-    def finished(self, outcome: Outcome, candidate: Candidate, ledger: Ledger) -> None:
+    def wakes(self, goes: Sequence[Live], stops: Sequence[Live]) -> None:
+        """Say who goes on of those that waited at a rung."""
+        waited = counted(len(goes) + len(stops), "trial", "trials")
+        best = f" ({', '.join(str(live.trial) for live in goes)})" if goes else ""
+        self.say(f"of {waited} that waited the best {len(goes)} go on{best}; {len(stops)} are stopped")
+
+    def finished(self, outcome: Outcome, candidate: Candidate, ledger: Ledger, waiting: int = 0) -> None:
         """Print a line for a trial that was trained, and move the bar."""
-        self.counted(ledger)
-        if outcome.state == "turned_away":
+        self.counted(ledger, waiting)
+        if outcome.state == "turned_away" or (outcome.state == "stopped" and self._all_wait):  # it had its line
             return
         reached = percent(max(outcome.accuracies.values())) if outcome.accuracies else ""
         what = percent(outcome.score) if outcome.score is not None else f"{outcome.state} {reached}".strip()
-        line = f"[{ledger.counted}/{self._budget}] trial {outcome.trial}: {what}, {_named(candidate)}"
+        line = f"[{ledger.counted + waiting}/{self._budget}] trial {outcome.trial}: {what}, {_named(candidate)}"
         if outcome.state == "failed":
             self.say(f"{line}\n    {outcome.reason}", style="red")
         else:

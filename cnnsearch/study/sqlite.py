@@ -13,8 +13,13 @@ LOCKED = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 def set_aside_damaged(path: Path) -> None:
     """Rename a SQLite file that SQLite itself calls damaged; one that is only locked or unreadable is left alone."""
     if path.exists() and _is_damaged(path):
-        path.replace(path.with_name(f"{path.name}.damaged"))
-        path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+        set_aside(path, "damaged")
+
+
+def set_aside(path: Path, why: str) -> None:
+    """Rename a SQLite file; its journal would not fit the new one."""
+    path.replace(path.with_name(f"{path.name}.{why}"))
+    path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
 
 
 def _is_damaged(path: Path) -> bool:

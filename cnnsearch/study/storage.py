@@ -20,7 +20,7 @@ from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.plan import Plan
 from cnnsearch.signals import held
 from cnnsearch.study.outcome import Outcome
-from cnnsearch.study.sqlite import is_free, set_aside_damaged
+from cnnsearch.study.sqlite import is_free, set_aside, set_aside_damaged
 from cnnsearch.study.told import TRIAL, fact, frozen
 from cnnsearch.trials import directions, name_values
 from cnnsearch.units import counted
@@ -30,22 +30,20 @@ class Storage:
     """Optuna's storage, and what it lacks."""
 
     def __init__(self, plan: Plan, folder: Path, known: Iterable[Outcome]) -> None:
-        """Open it; raise RunError when it cannot be reached, or tells of trials that are not among the `known`."""
+        """Open it; raise RunError when it cannot be reached, or tells of trials that are not among the `known`.
+
+        The run's own file that tells of such trials is set aside: the record may be an older copy, put back.
+        """
         own = folder / "storage.sqlite3"
         self._url = make_url(plan.storage) if plan.storage else URL.create("sqlite", database=str(own))
         self._holes = plan.holes
         if not plan.storage:
             set_aside_damaged(own)
-        with _reaching(self._url):
-            self._study = optuna.create_study(
-                storage=self._url.render_as_string(hide_password=False),
-                study_name=plan.run_name,
-                directions=directions(plan.aim),
-                load_if_exists=True,
-            )
-            name_values(self._study, plan.aim)
-            stored = {trial.user_attrs.get(TRIAL) for trial in self._study.get_trials(deepcopy=False)}
         outcomes = {outcome.trial: outcome for outcome in known}
+        self._study, stored = self._open(plan)
+        if stored - outcomes.keys() and not plan.storage:
+            set_aside(own, "unknown")
+            self._study, stored = self._open(plan)
         if strange := stored - outcomes.keys():
             law = f"has {counted(len(strange), 'trial', 'trials')} of a study {plan.run_name!r}"
             raise RunError(
@@ -55,6 +53,18 @@ class Storage:
         for outcome in outcomes.values():
             if outcome.trial not in stored:
                 self.owe(outcome)
+
+    def _open(self, plan: Plan) -> tuple[optuna.Study, set[int]]:
+        """Give the study in the storage, made where it is not there, and which trials it has."""
+        with _reaching(self._url):
+            study = optuna.create_study(
+                storage=self._url.render_as_string(hide_password=False),
+                study_name=plan.run_name,
+                directions=directions(plan.aim),
+                load_if_exists=True,
+            )
+            name_values(study, plan.aim)
+            return study, {trial.user_attrs.get(TRIAL, -1) for trial in study.get_trials(deepcopy=False)}
 
     @property
     def lacking(self) -> int:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from cnnsearch import history
+from cnnsearch.candidate import Candidate
 from cnnsearch.events import Asked, Finished, Opened, Started, to_line
 from cnnsearch.events import Epoch as EpochEvent
 from cnnsearch.events import Event as RecordEvent
@@ -33,7 +34,7 @@ from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.files import write_whole
 from cnnsearch.messages import Done, Epoch, Event, Job
 from cnnsearch.network import Network
-from cnnsearch.plan import Candidate, Plan
+from cnnsearch.plan import Plan
 from cnnsearch.record import EPOCHS, RECORD, own
 from cnnsearch.space import uniformly
 from cnnsearch.study.ledger import Ledger

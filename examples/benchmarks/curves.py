@@ -19,8 +19,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from cnnsearch.candidate import Candidate
 from cnnsearch.data import DataSet
-from cnnsearch.plan import Candidate, Plan
+from cnnsearch.plan import Plan
 from cnnsearch.plan_file import read_plan
 
 TABLE = Path(__file__).with_name("curves.jsonl")
