@@ -60,6 +60,12 @@ class DataError(CnnsearchError):
     """A data set is missing, damaged or not what it says."""
 
 
+def refuse_unlike(value: object, kind: type, way_out: str) -> None:
+    """Raise TypeError where a public function is given something else than it takes."""
+    if not isinstance(value, kind):
+        raise TypeError(f"takes a cnnsearch.{kind.__name__}, not {brief(value)}; {way_out}")
+
+
 class NotDownloadedError(DataError):
     """A data set is not there, and nobody could be reached who has it."""
 

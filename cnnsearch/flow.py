@@ -46,6 +46,8 @@ class Row(NamedTuple):
     live_bytes: int
     """fp32 bytes of all maps that exist while it runs."""
     computes: object
+    layer: Layer | None
+    """None for a sum."""
 
     @property
     def parameters(self) -> int:
@@ -105,7 +107,7 @@ def _walk_layer(step: Step, layer: Layer, sight: Sight, where: str, held: int) -
     tensors = tuple(layer.tensors(sight.shape).values())
     row = Row(
         f"{where}.{step.name}", type(layer).__name__, sight.shape, shape, tensors, layer.macs(sight.shape),
-        after.field, live, layer.computes(sight.shape),
+        after.field, live, layer.computes(sight.shape), layer,
     )  # fmt: skip
     return [row], after
 
@@ -143,7 +145,7 @@ def _walk_sum(step: Step, sight: Sight, where: str, held: int, shared: int) -> t
         computes.append(tuple(row.computes for row in new if row.computes is not None))
     after = _meet(total, ends, step, where)
     live = held + made + (sight.bytes if is_kept else 0) + after.bytes
-    own = Row(where, "Sum", sight.shape, after.shape, (), 0, after.field, live, ("sum", tuple(computes)))
+    own = Row(where, "Sum", sight.shape, after.shape, (), 0, after.field, live, ("sum", tuple(computes)), None)
     return [*rows, own], after
 
 

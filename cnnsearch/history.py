@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 PLAN = "plan.json"
 SUMMARY = "summary.json"
+A_RUN = 'cnnsearch.read_run("runs/NAME") reads one, and cnnsearch.search(plan) gives one'
 _OBJECTIVES: TypeAdapter[Objectives] = TypeAdapter(Objectives)
 _WAY_OUT = "restore it from a copy, or remove it and give the study's command again"
 
@@ -60,6 +61,8 @@ class Run(NamedTuple):
     tested: tuple[Tested, ...] = ()
     finals_seconds: float = 0.0
     """The coordinator's time for the finals."""
+    finals_are_begun: bool = False
+    """Whether there were finals, however far they came."""
     finals_are_open: bool = False
     """Whether finals began anew and did not come to their end."""
     finals_are_closed: bool = False
@@ -185,6 +188,7 @@ def read(folder: Path) -> Run:
         openings=tuple(event for event in events if isinstance(event, TestOpened)),
         tested=tuple(event for event in events if isinstance(event, Tested)),
         finals_seconds=_seconds(events, FinalsOpened),
+        finals_are_begun=bool(finals),
         # The first ones are not over as long as nobody was tested.
         finals_are_open=not are_closed and any(isinstance(event, FinalsClosed) for event in turns),
         finals_are_closed=are_closed,
@@ -199,7 +203,8 @@ def plan_of(folder: Path) -> dict[str, Any]:
     try:
         plan: object = json.loads(read_own(path))
     except (FileNotFoundError, NotADirectoryError):
-        raise RunError(f"{path.parent}: no {path.name} in it; give the folder of a run, such as runs/NAME") from None
+        law = f"no {path.name} in it" if folder.exists() else "no such folder"
+        raise RunError(f"{path.parent}: {law}; give the folder of a run, such as runs/NAME") from None
     except (ValueError, RecursionError) as error:
         raise RunError(f"{path}: not readable as JSON ({error}); {_WAY_OUT}") from None
     if not isinstance(plan, dict):

@@ -10,7 +10,7 @@ from importlib import import_module
 import torch
 from torch import Tensor, nn
 
-from cnnsearch.errors import Fault, InvalidSpecError
+from cnnsearch.errors import Fault, InvalidSpecError, refuse_unlike
 from cnnsearch.flow import Flow, Step, Sum
 from cnnsearch.layers import Layer
 from cnnsearch.network import Network
@@ -42,6 +42,7 @@ def build(network: Network) -> nn.Module:
     the place, for a layer of one's own that cannot be made, or whose module does not keep what the layer promises:
     another one like it is tried on zeros, where it is made (on the CPU, in a study).
     """
+    refuse_unlike(network, Network, "cnnsearch.Network.model_validate({...}) or model_validate_json(text) makes one")
     blocks: list[nn.Module] = []
     shape = network.input.shape
     for number, (block, after) in enumerate(zip(network.blocks, network.shapes, strict=True)):

@@ -10,8 +10,9 @@ from statistics import mean
 from typing import NamedTuple
 
 from cnnsearch.certainty import Interval, accuracy_interval, holm, paired_p, share_interval, surely
+from cnnsearch.errors import refuse_unlike
 from cnnsearch.events import Retrained, Tested
-from cnnsearch.history import Run, Trial
+from cnnsearch.history import A_RUN, Run, Trial
 from cnnsearch.network import Network
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
@@ -123,6 +124,7 @@ class Verdict(NamedTuple):
 
 def decided(run: Run) -> Verdict | None:
     """Read the finals of a run that came to their end; None where they did not."""
+    refuse_unlike(run, Run, A_RUN)
     found = verdict(run)
     return found if found and found.is_final else None
 

@@ -14,6 +14,7 @@ from cnnsearch.text import read_json
 HOLES = ("choice", "int", "float", "repeat")
 """What opens a hole where a value might stand."""
 _BOUNDS = {"low", "high", "min", "max"}  # what others name the ends of a range
+FEW_KEYS = 6  # so many are listed
 _OF_LENGTH = {"too_short", "too_long"}  # pydantic's own names of faults
 
 
@@ -133,7 +134,8 @@ def _say(detail: ErrorDetails, word: type[BaseModel]) -> str:
     if detail["type"] in {"model_type", "dict_type"}:
         word_here = _word_at(detail["loc"], word) if detail["type"] == "model_type" else None
         example = f"such as {{{next(iter(word_here.model_fields))}: ...}}" if word_here else "of keys to values"
-        return f"must be a mapping {example}, not {brief(detail['input'])}"
+        off = "; null leaves it out" if detail["input"] is False and _may_be_null(detail["loc"], word) else ""
+        return f"must be a mapping {example}, not {brief(detail['input'])}{off}"
     if detail["type"] == "missing":
         return "missing; this key must be given"
     if detail["type"] in _OF_LENGTH:
@@ -196,9 +198,12 @@ def _near_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
 
 def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel]) -> str:
     near = _deeper_keys(path, word) or [*_near_keys(path, word), *_long_keys(path, word)][:1]
-    if not near:
-        return "is it misspelt, or does it belong elsewhere?"
-    return f"perhaps you meant {' or '.join(map(repr, near))}"
+    if near:
+        return f"perhaps you meant {' or '.join(map(repr, near))}"
+    outer = _word_at(path[:-1], word)
+    if outer and len(outer.model_fields) <= FEW_KEYS:
+        return f"known here: {', '.join(outer.model_fields)}"
+    return "is it misspelt, or does it belong elsewhere?"
 
 
 def _deeper_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
@@ -217,6 +222,12 @@ def _long_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
     outer = _word_at(path[:-1], word)
     long = [name for name in outer.model_fields if "_" in name] if outer else []
     return [name for name in long if "".join(part[:1] for part in name.split("_")) == path[-1]]
+
+
+def _may_be_null(path: Sequence[str | int], word: type[BaseModel]) -> bool:
+    outer = _word_at(path[:-1], word)
+    field = outer.model_fields.get(str(path[-1])) if outer else None
+    return field is not None and type(None) in get_args(field.annotation)
 
 
 def _word_at(path: Sequence[str | int], word: type[BaseModel]) -> type[BaseModel] | None:

@@ -144,7 +144,7 @@ def ends_in_time() -> None:
         began = time.monotonic()
         clock.shift(-HOUR)
         end_of(process)
-        assert read(where).state == "complete", f"the minutes ended it as {read(where).state}"
+        assert read(where).state == "out_of_time", f"the minutes ended it as {read(where).state}"
         took = time.monotonic() - began
         assert took < HOUR / 60, f"with the clock set back 3 s took {took:.0f}"
 

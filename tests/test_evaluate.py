@@ -983,10 +983,13 @@ def test_a_baseline_that_meets_the_floor_with_fewer_parameters_is_named(finished
     assert law in told
     assert law not in list(finals.sentences(run, found))
     baseline = next(row for row in found.rows if row.trial is None)
-    better = baseline._replace(trainings=tuple(each._replace(accuracies=(1.0,)) for each in baseline.trainings))
+    better = baseline._replace(
+        trainings=tuple(each.model_copy(update={"accuracies": (1.0,)}) for each in baseline.trainings)
+    )
     ahead = found._replace(rows=tuple(better if row is baseline else row for row in found.rows))
-    advice = [" ".join(finals.sentences(each, ahead)).count("may find better ones") for each in (run, sought)]
-    assert advice == [1, 0], "where the cheapest is sought, one that reads more is no reason to search longer"
+    told_of = ((run, ahead._replace(meets_floor=None)), (sought, ahead), (sought, ahead._replace(meets_floor=False)))
+    advice = [" ".join(finals.sentences(*each)).count("may find better ones") for each in told_of]
+    assert advice == [1, 0, 1], "where the floor is met, one that reads more is no reason to search longer"
 
 
 def test_random_search_that_is_not_over_is_refused(study: Path) -> None:
@@ -1023,7 +1026,7 @@ def test_what_is_no_run_and_what_is_no_number_is_said(tmp_path: Path) -> None:
     done = evaluated(tmp_path, "nowhere")
     assert (done.returncode, done.stderr) == (
         1,
-        "nowhere: no plan.json in it; give the folder of a run, such as runs/NAME\n",
+        "nowhere: no such folder; give the folder of a run, such as runs/NAME\n",
     )
     write_run(tmp_path / "runs" / "x", plan=history_plan())
     done = evaluated(tmp_path, "runs/x", "--seeds", "0")

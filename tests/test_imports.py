@@ -2,12 +2,14 @@
 
 import pkgutil
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from amount import MORE
+from commands import ROOT, python
 
 import cnnsearch
 
@@ -53,6 +55,40 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(AttributeError) as caught:
         _ = cnnsearch.nothing
     assert str(caught.value) == f"module 'cnnsearch' has no attribute 'nothing'; it has {', '.join(cnnsearch.__all__)}"
+
+
+@pytest.mark.parametrize(
+    ("verb", "given", "told"),
+    [
+        ("search", "studies/digits.yaml", "Plan, not 'studies/digits.yaml'; cnnsearch.read_plan(path) reads one"),
+        ("search", {"dataset": "digits"}, "Plan, not {'dataset': 'digits'}; cnnsearch.read_plan(path) reads one"),
+        (
+            "build",
+            {"classes": 2},
+            "Network, not {'classes': 2}; cnnsearch.Network.model_validate({...}) or model_valid",
+        ),
+        (
+            "figures",
+            "runs/x",
+            "Run, not 'runs/x'; cnnsearch.read_run(\"runs/NAME\") reads one, and cnnsearch.search(pl",
+        ),
+        (
+            "decided",
+            "runs/x",
+            "Run, not 'runs/x'; cnnsearch.read_run(\"runs/NAME\") reads one, and cnnsearch.search(pl",
+        ),
+    ],
+)
+def test_a_public_verb_says_what_it_takes(verb: str, given: object, told: str) -> None:
+    with pytest.raises(TypeError) as caught:
+        getattr(cnnsearch, verb)(given)
+    assert str(caught.value).startswith(f"takes a cnnsearch.{told}")
+
+
+def test_the_package_itself_lists_its_commands(tmp_path: Path) -> None:
+    said = python(["-m", "cnnsearch"], tmp_path)
+    named = re.findall(r"^python -m cnnsearch\.(\w+) ", said.stdout, re.MULTILINE)
+    assert set(named) == {file.parent.name for file in ROOT.glob("cnnsearch/*/__main__.py")} - {"worker"}
 
 
 def test_public_names_are_listed_in_order() -> None:

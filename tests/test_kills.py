@@ -245,7 +245,7 @@ def test_five_bugs_end_the_study_with_their_last_line_on_the_screen(folder: Path
 def test_a_spent_time_ends_a_real_study(folder: Path) -> None:
     name = write_plan(folder, name="x", recipe={**TINY["recipe"], "epochs": 900}, budget={"trials": 4})
     status, out, _ = run(folder, name, "--minutes", "0.05", command=WITHOUT_TRAINING)
-    assert (status, read(folder).state) == (1, "complete")
+    assert (status, read(folder).state) == (1, "out_of_time")
     assert "No candidate was trained to its end." in out
     assert read(folder).seconds < 30
     assert nobody_is_left(folder)

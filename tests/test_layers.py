@@ -74,6 +74,10 @@ WHOLE = "input should be a valid integer, not"
             conv(padding_mode="mirror"),
             "blocks[0].conv.padding_mode: input should be 'zeros', 'reflect', 'replicate' or 'circular', not 'mirror'",
         ),
+        (
+            {**conv(), "batchnorm": False},
+            "blocks[0].batchnorm: must be a mapping such as {eps: ...}, not False; null leaves it out",
+        ),
         (conv(groups=0), "blocks[0].conv.groups: input should be greater than or equal to 1, not 0"),
         (conv(kernal=3), "blocks[0].conv.kernal: unknown key; is it misspelt, or does it belong elsewhere?"),
         (conv(**{"": 3}), "blocks[0].conv.'': unknown key; is it misspelt, or does it belong elsewhere?"),

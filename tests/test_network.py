@@ -135,7 +135,7 @@ def test_bytes_are_read_as_text_is() -> None:
                 "head.pool: input should be 'average' or 'max', not 'mean'",
                 "head.hidden[0]: input should be greater than or equal to 1, not 0",
                 "head.dropout: input should be less than 1, not 1",
-                "head.classes: unknown key; is it misspelt, or does it belong elsewhere?",
+                "head.classes: unknown key; known here: pool, hidden, dropout",
             ],
         ),
         (
@@ -214,7 +214,7 @@ def test_only_the_first_faults_are_told() -> None:
         Network.model_validate(written(PLAIN, **{f"key{number}": 1 for number in range(50)}))
     assert len(caught.value.faults) == 50
     assert str(caught.value).splitlines()[19:] == [
-        "key19: unknown key; is it misspelt, or does it belong elsewhere?",
+        "key19: unknown key; known here: input, blocks, head, classes",
         "... and 30 more",
     ]
 

@@ -115,7 +115,7 @@ def test_a_study_where_nothing_may_be_written_is_refused_with_the_place(open_fol
 @pytest.mark.parametrize("command", ["report", "evaluate", "explain", "dashboard"])
 def test_every_command_names_a_missing_run_in_the_same_words(command: str, tmp_path: Path) -> None:
     done = python(["-m", f"cnnsearch.{command}", "nowhere"], tmp_path)
-    law = "nowhere: no plan.json in it; give the folder of a run, such as runs/NAME\n"
+    law = "nowhere: no such folder; give the folder of a run, such as runs/NAME\n"
     assert (done.stdout, done.stderr) == ("", law)
 
 

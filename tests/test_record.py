@@ -355,7 +355,7 @@ def test_a_second_attempt_tells_its_epochs_again(tmp_path: Path) -> None:
         to.append(Epoch(trial=0, epoch=2, loss=1, validation_accuracy=0.5, validation_loss=1, seconds=1))
     trial = read(folder).trials[0]
     assert [epoch.epoch for epoch in trial.epochs] == [1, 2]
-    assert (trial.deaths, trial.attempts, trial.slot, trial.started) == (1, 2, 1, BEGIN + 99)
+    assert (trial.deaths, trial.attempts, trial.slot, trial.started) == (1, 2, 1, BEGIN + 1)
 
 
 @pytest.mark.parametrize("state", ["turned_away", "repeated"])

@@ -22,7 +22,7 @@ NETWORK = {"input": IMAGE, "blocks": [{"conv": {"out_channels": 3, "kernel_size"
             "blocks[0].maxpol: unknown key; perhaps you meant 'maxpool'",
         ),
         (Plan, {"executor": {"worker": 1}}, "executor.worker: unknown key; perhaps you meant 'workers'"),
-        (Plan, {"executor": {"x": 1}}, "executor.x: unknown key; is it misspelt, or does it belong elsewhere?"),
+        (Plan, {"executor": {"x": 1}}, "executor.x: unknown key; known here: kind, workers, device"),
         (
             Plan,
             {"start": [{**NETWORK, "clases": 1}]},

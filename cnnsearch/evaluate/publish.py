@@ -24,7 +24,7 @@ def figures(run: Run) -> dict[str, Plain]:
     """Give what the summary tells of the finals."""
     found = decided(run)
     return {
-        "finals": "over" if found else "not over" if run.retrained else None,
+        "finals": "over" if found else "not over" if run.retrained or run.finals_are_begun else None,
         "winner": found and {**_figures(found), "seconds": round(run.finals_seconds, 3)},
     }
 

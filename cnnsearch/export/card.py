@@ -136,9 +136,10 @@ def _protocol(source: Source) -> str:
         return "Not known: there was no run's record beside the weights."
     counts = {state: run.count(state) for state in ("complete", "stopped", "failed", "turned_away", "repeated")}
     counted = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in counts.items())
+    stopped = f"stopped early by `{_kind(run, 'pruner')}`" if run.count("stopped") else "none stopped early"
     text = (
-        f"Networks were proposed by the sampler `{_kind(run, 'sampler')}` (seed {run.plan.get('seed')}), stopped early "
-        f"by `{_kind(run, 'pruner')}`, and scored by the share of validation images read right after their last epoch. "
+        f"Networks were proposed by the sampler `{_kind(run, 'sampler')}` (seed {run.plan.get('seed')}), {stopped}, "
+        "and scored by the share of validation images read right after their last epoch. "
         f"Trials: {counted}."
     )
     return "\n\n".join([text, *_training(source, run)])

@@ -2,14 +2,12 @@
 
 # ruff: noqa: RUF001, RUF002 (sizes are written with the sign for it, as people write them)
 
-from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 from math import log2
 from typing import NamedTuple
 
-from cnnsearch.flow import Flow, Row, Sum
-from cnnsearch.layers import Layer
+from cnnsearch.flow import Row
 from cnnsearch.network import Network
 from cnnsearch.shapes import Shape
 
@@ -41,10 +39,9 @@ def drawn(network: Network) -> str:
 
 def stages(network: Network) -> list[Stage]:
     """Join what follows a box without changing its shape, such as batch norm and ReLU, to that box."""
-    layers = dict(_layers(network))
     found: list[Stage] = []
     for row in network.layers:
-        label = _label(row, layers.get(row.place))
+        label = _label(row)
         last = found[-1] if found else None
         if last and _only_changes_numbers(row) and _branch(row) == _branch(last.row):
             found[-1] = last._replace(followers=(*last.followers, label), parameters=last.parameters + row.parameters)
@@ -61,30 +58,13 @@ def _branch(row: Row) -> str:
     return row.place.rpartition(".")[0]
 
 
-def _layers(network: Network) -> Iterator[tuple[str, Layer]]:
-    shapes = (network.input.shape, *network.shapes)
-    for number, block in enumerate(network.blocks):
-        yield from _named(block.flow(shapes[number]), f"blocks[{number}]")
-    yield from _named(network.head.flow(network.classes), "head")
-
-
-def _named(flow: Flow, where: str) -> Iterator[tuple[str, Layer]]:
-    for step in flow:
-        here = f"{where}.{step.name}"
-        if isinstance(step.what, Sum):
-            for name, branch in step.what.branches:
-                yield from _named(branch, f"{here}.{name}")
-        else:
-            yield here, step.what
-
-
-def _label(row: Row, layer: Layer | None) -> str:
+def _label(row: Row) -> str:
     """Write a layer as people say it: Conv 3×3, stride 2."""
-    if layer is None or row.kind not in {"Conv", "MaxPool"}:
+    if row.layer is None or row.kind not in {"Conv", "MaxPool"}:
         return row.kind
-    window = layer.window()
+    window = row.layer.window()
     usual = (1, 1) if row.kind == "Conv" else window.kernel_size
-    groups: int = getattr(layer, "groups", 1)
+    groups: int = getattr(row.layer, "groups", 1)
     depthwise = "depthwise " if 1 < groups == row.shape_in.channels else ""
     notes = [
         _side_by_side(window.kernel_size),

@@ -33,7 +33,7 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
             f"{_range(winner.test_interval)}). The test images were opened {times(found.test_opened)}."
         )
     for row in found.rows:
-        if row.trial is None and row.mean > winner.mean and run.aim.floor is None:
+        if row.trial is None and row.mean > winner.mean and not found.meets_floor:
             which = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
             others = "" if row.entrant == BASELINES["random-search"] else "a wider space, "
             way_out = f"{others}more trials or longer finals (--finals.epochs) may find better ones"

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnsearch import trials
+from cnnsearch.errors import refuse_unlike
 from cnnsearch.files import write_whole
-from cnnsearch.history import Run, read
+from cnnsearch.history import A_RUN, Run, read
 from cnnsearch.report.charts import Material
 from cnnsearch.report.figures import Drawn, asked, draw
 from cnnsearch.report.names import readable, short_names
@@ -37,6 +38,7 @@ def figures(run: Run) -> dict[str, Sequence[Chart]]:
 
     One that does not apply to the run, not yet, or could not be drawn is left out; the page says why.
     """
+    refuse_unlike(run, Run, A_RUN)
     return {drawn.title: drawn.drawings for drawn in _drawn(run, _names(run)) if not drawn.reason}
 
 

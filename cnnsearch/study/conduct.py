@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnnsearch import history
 from cnnsearch.download import prepare
+from cnnsearch.errors import refuse_unlike
 from cnnsearch.evaluate import hold
 from cnnsearch.evaluate.entrants import random_twin
 from cnnsearch.evaluate.publish import figures, renew
@@ -49,6 +50,7 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
     >>> plan = Plan.model_validate({"dataset": "digits", "budget": {"trials": 2}})
     >>> run = search(plan)  # doctest: +SKIP
     """
+    refuse_unlike(plan, Plan, "cnnsearch.read_plan(path) reads one, cnnsearch.Plan.model_validate({...}) makes one")
     import_kinds(plan.imports)
     refuse_unknown_to_workers([plan.space, *(network.model_dump(mode="json") for network in plan.start)], plan.imports)
     folder = plan.folder

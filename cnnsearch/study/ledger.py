@@ -1,7 +1,7 @@
 """What is known of a study so far? Made from the record, and kept up to date while the study runs."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from math import isfinite
 from typing import NamedTuple, Self
@@ -58,20 +58,15 @@ class Ledger:
         self.drawn: set[str] = set()
         """Fingerprints of what came from the space and keeps the limits: a start network may lie outside of it."""
         self._start_networks = len(plan.start)
-        for trial in run.trials:
-            self.know(trial.number, trial.fingerprint, keeps_limits=not plan.limits.exceeded(trial))
         self.rungs: dict[int, dict[int, float]] = defaultdict(dict)
         """By epoch and trial the validation accuracy."""
         self._seconds: dict[int, dict[int, float]] = defaultdict(dict)
         """By trial and epoch how long it took, without what a worker does besides."""
         for trial in run.trials:
+            self.know(trial.number, trial.fingerprint, keeps_limits=not plan.limits.exceeded(trial))
             for epoch in trial.epochs:
                 self.hear(trial.number, epoch.epoch, epoch.validation_accuracy, epoch.seconds)
-        self.too_much: dict[int, Need] = {
-            trial.number: Need.of(trial, trial.recipe)
-            for trial in run.trials
-            if trial.state == "failed" and cause_of(trial.reason) == "out of memory"
-        }
+        self.too_much: dict[int, Need] = _ran_out(run.trials)
         """By trial what its device had no memory for, though it was alone there."""
         self.unfinished: list[Trial] = [trial for trial in run.trials if trial.state == "running"]
         self.next_trial = len(run.trials)
@@ -160,6 +155,11 @@ class Ledger:
     def counted(self) -> int:
         """Trials that count against the budget."""
         return self.states["complete"] + self.states["stopped"] + self.states["failed"]
+
+
+def _ran_out(trials: Iterable[Trial]) -> dict[int, Need]:
+    ended = (trial for trial in trials if trial.state == "failed" and cause_of(trial.reason) == "out of memory")
+    return {trial.number: Need.of(trial, trial.recipe) for trial in ended}
 
 
 def _brought_nothing(trial: Trial) -> bool:

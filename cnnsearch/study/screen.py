@@ -1,7 +1,7 @@
 """What does a person see while a study runs?"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.progress import TextColumn
@@ -33,7 +33,7 @@ class Screen:
         self._bar = bar
         self._budget = plan.budget.trials
         self._minutes = plan.budget.minutes
-        self._seeks_small = bool(plan.aim.costs)
+        self._costs = plan.aim.costs
         self._all_wait = plan.pruner.kind == "successive"
         self._began = time.monotonic()
         self._first: tuple[int, float] | None = None
@@ -42,7 +42,7 @@ class Screen:
 
     def begins(self, folder: Path, devices: Sequence[str], ledger: Ledger) -> None:
         """Say what is about to be done, and what an earlier call did."""
-        self._bar.counted(ledger.counted, state=_result(ledger, seeks_small=self._seeks_small), total=self._budget)
+        self._bar.counted(ledger.counted, state=_result(ledger, self._costs), total=self._budget)
         trials = counted(self._budget, "trial", "trials")
         done = f", {ledger.counted} of them done" if ledger.counted else ""
         cut = len(ledger.unfinished)
@@ -90,7 +90,7 @@ class Screen:
             self.say(line if self._bar.is_seen else f"{line}; {self._state(ledger)}")
 
     def _state(self, ledger: Ledger) -> str:
-        best = _result(ledger, seeks_small=self._seeks_small)
+        best = _result(ledger, self._costs)
         counts = f"{ledger.states['stopped']} stopped, {ledger.states['turned_away']} turned away"
         return f"{best}, {counts}{self._time_left(ledger)}"
 
@@ -109,11 +109,13 @@ class Screen:
         return f", about {roughly(left)} left" if left > 0 else ""
 
 
-def _result(ledger: Ledger, *, seeks_small: bool) -> str:
-    if not ledger.best:
+def _result(ledger: Ledger, costs: Iterable[Name]) -> str:
+    """Say how good the best one is, in all that is sought."""
+    if not (best := ledger.best):
         return "no result yet"
-    cost = f" with {ledger.best.parameters:,} parameters" if seeks_small else ""
-    return f"best {percent(ledger.best.score)}{cost}"
+    latency = ledger.latencies[best.trial]
+    told = " and ".join(f"{price_tag(name, best.network.cost, latency)} {HEADS[name]}" for name in costs)
+    return f"best {percent(best.score)}{f' with {told}' if told else ''}"
 
 
 def _named(candidate: Candidate) -> str:
