@@ -46,10 +46,9 @@ from cnnsearch.causes import Cause
 from cnnsearch.certainty import surely
 from cnnsearch.data import DataSet, load_test
 from cnnsearch.errors import InvalidSpecError, RunError
-from cnnsearch.evaluate import evaluate, opening, simple
+from cnnsearch.evaluate import evaluate, opening, publish, simple
 from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, field, finalists, random_twin, score_of, to_train
 from cnnsearch.evaluate.machine import Machine
-from cnnsearch.evaluate.publish import renew
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings, weights_name
 from cnnsearch.events import Retrained
 from cnnsearch.export import source
@@ -548,6 +547,21 @@ def cut_in_trainings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Trainings, "run_in_workers", cut)
 
 
+def test_first_finals_that_are_cut_at_once_are_told_not_to_be_over(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = (study / "record.jsonl").read_bytes().splitlines(keepends=True)
+    first = next(place for place, line in enumerate(lines) if b'"finals_opened"' in line)
+    (study / "record.jsonl").write_bytes(b"".join(lines[:first]))
+    publish.renew(history.read(study))
+    assert json.loads((study / "summary.json").read_text())["finals"] is None
+    shutil.rmtree(study / "finals")
+    cut_in_trainings(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(study, quiet=True)
+    assert json.loads((study / "summary.json").read_text())["finals"] == "not over"
+
+
 @pytest.mark.parametrize(("other", "trained"), [({"candidates": 3}, 3), ({"epochs": 2}, 2)])
 def test_finals_that_go_on_with_others_name_no_winner_until_they_end(
     study: Path, monkeypatch: pytest.MonkeyPatch, other: dict[str, int], trained: int
@@ -757,7 +771,7 @@ def test_the_winners_folder_is_that_of_whom_the_record_names_now(study: Path) ->
     others = {row.trial.number for row in before.rows[1:] if row.trial}
     found = history.read(study)
     only_others = found._replace(retrained=tuple(e for e in found.retrained if e.entrant != before.winner.entrant))
-    renew(only_others)
+    publish.renew(only_others)
     now = json.loads((study / "summary.json").read_text())["winner"]
     assert now["trial"] in others
     assert not draft.exists()
@@ -765,12 +779,12 @@ def test_the_winners_folder_is_that_of_whom_the_record_names_now(study: Path) ->
     weights = (study / "winner/weights.safetensors").read_bytes()
     for each in (study / "finals").glob("*.safetensors"):
         each.write_bytes(each.read_bytes()[:-1] + b"?")
-    renew(only_others)
+    publish.renew(only_others)
     assert (study / "winner/weights.safetensors").read_bytes() == weights, "not those that were damaged"
     shutil.rmtree(study / "finals")  # to save room: what is in winner/ is still the winner's
-    renew(only_others)
+    publish.renew(only_others)
     assert (study / "winner/weights.safetensors").read_bytes() == weights
-    renew(only_others._replace(retrained=()))
+    publish.renew(only_others._replace(retrained=()))
     assert json.loads((study / "summary.json").read_text())["winner"] is None
     assert not (study / "winner/weights.safetensors").exists()
     best = json.loads((study / "best/network.json").read_text())

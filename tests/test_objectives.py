@@ -177,6 +177,12 @@ def test_a_study_that_was_cut_goes_on_as_if_it_had_not_been(
     assert [trial.number for trial in resumed.ranked] == [trial.number for trial in whole.ranked]
 
 
+def test_progress_names_the_costs_that_are_sought(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, _ = search(plan(tmp_path, objectives={"macs": {}}, budget={"trials": 2}, pruner={"kind": "none"}), quiet=False)
+    best = run.ranked[0]
+    assert f"; best {100 * best.accuracy:.2f} % with {best.macs:,} multiply-adds, 0 stopped" in capsys.readouterr().out
+
+
 def test_with_a_floor_the_best_is_the_cheapest_that_meets_it(tmp_path: Path) -> None:
     wanted = plan(tmp_path, SMALL, objectives=FLOOR)
     run, _ = search(wanted, larger_is_better)
