@@ -203,6 +203,17 @@ def test_the_card_tells_to_what_form_pictures_were_brought(
     assert f"of 10 classes; {said}" in told
 
 
+def test_the_card_names_a_stopping_rule_only_where_it_stopped_somebody(
+    run: Path, digits: DataSet, table: Table
+) -> None:
+    source = find(run)
+    assert source.run
+    trial = source.run.trials[0]
+    for state, told in (("complete", "none stopped early"), ("stopped", "stopped early by `")):
+        other = source._replace(run=source.run._replace(trials=(trial.model_copy(update={"state": state}),)))
+        assert f"(seed {source.run.plan['seed']}), {told}" in card(other, digits, table)
+
+
 def test_the_card_of_pictures_says_how_they_are_found_again(run: Path, digits: DataSet, table: Table) -> None:
     source = find(run)
     assert source.run
