@@ -73,7 +73,7 @@ class Search:
         if lacking := self.proposer.lacking:
             law = f"another program keeps the storage locked: {lacking} trials are not in it"
             self.screen.say(f"{law}; nothing is lost, and a call for more trials adds them")
-        return end if end == "failed" or (end and not self._is_cut(end)) else "out_of_time"
+        return "out_of_time" if self._is_cut(end) else end or "complete"
 
     def _next_event(self, *, is_idle: bool) -> Event | None:
         """Take what a worker said; in a calm moment bring the storage up to date."""
@@ -124,9 +124,11 @@ class Search:
             return "complete"
         return self.asking.end
 
-    def _is_cut(self, end: CloseState) -> bool:
+    def _is_cut(self, end: CloseState | None) -> bool:
         """Say whether the clock left something undone: candidates in training or at a rung, or others of the budget."""
-        lacks = end == "complete" and self.ledger.counted < self.plan.budget.trials
+        if end == "failed":
+            return False
+        lacks = end in {None, "complete"} and self.ledger.counted < self.plan.budget.trials
         return lacks or len(self.live) + len(self.rungs) > 0
 
     def _is_late(self) -> bool:
