@@ -11,7 +11,7 @@ from cnnsearch.word import Word, tuple_of
 
 
 class Augmentation(Word):
-    """Moves every training image by its own random shift, rotation and scale, drawn anew each epoch."""
+    """Moves every training image by its own random shift, rotation, scale and mirroring, drawn anew each epoch."""
 
     shift: Annotated[float, Field(ge=0, le=64)] = 2.0
     """Pixels: each image moves by up to this much up or down, and left or right."""
@@ -19,6 +19,8 @@ class Augmentation(Word):
     """Degrees: each image turns by up to this much either way."""
     scale: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Fraction: each image grows or shrinks by up to this much."""
+    horizontal_flip: bool = False
+    """Half of the images are mirrored, left to right: for what looks the same from both sides, unlike digits."""
 
 
 class Recipe(Word):

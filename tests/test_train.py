@@ -245,6 +245,25 @@ def test_a_turn_keeps_its_angle_in_an_oblong_image() -> None:
     assert 3.5 < top.abs().max().item() < 4.5
 
 
+def test_half_of_the_images_are_mirrored_where_asked_for() -> None:
+    still = Augmentation(shift=0, rotation=0, scale=0)
+    image = torch.rand(1, 3, 9, 14)
+    found = moved(image.repeat(400, 1, 1, 1), still.model_copy(update={"horizontal_flip": True}))
+    as_it_was, mirrored = (
+        torch.isclose(found, each, atol=1e-5).flatten(1).all(dim=1) for each in (image, image.flip(3))
+    )
+    assert torch.equal(as_it_was, ~mirrored)
+    assert 160 < mirrored.sum().item() < 240
+
+
+def test_a_mirrored_image_moves_as_it_would_have() -> None:
+    moves = Augmentation(shift=3, rotation=40, scale=0.2)
+    images = torch.rand(64, 1, 12, 12)
+    mirrored = moved(images, moves.model_copy(update={"horizontal_flip": True}))
+    sides = [torch.isclose(mirrored, moved(images, moves).flip(flipped), atol=1e-4) for flipped in ([], [3])]
+    assert torch.stack([side.flatten(1).all(dim=1) for side in sides]).any(dim=0).all()
+
+
 def test_what_comes_in_from_outside_repeats_the_border() -> None:
     images = torch.full((8, 1, 9, 9), -0.4)
     assert torch.allclose(moved(images, Augmentation(shift=4, rotation=90, scale=0.5)), images)
