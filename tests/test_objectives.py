@@ -245,6 +245,18 @@ def test_a_latency_that_could_not_be_measured_teaches_nothing(tmp_path: Path) ->
     assert (seen.state.name, seen.values) == ("FAIL", None)
 
 
+@pytest.mark.parametrize("objectives", [{}, {"parameters": {}}, {"validation_accuracy": {"at_least": 0.1}, "macs": {}}])
+def test_the_table_at_the_end_shows_the_best_or_the_front(tmp_path: Path, objectives: dict[str, Any]) -> None:
+    run, _ = search(plan(tmp_path, SMALL, objectives=objectives, budget={"trials": 12}), larger_is_better)
+    is_front = objectives == {"parameters": {}}
+    shown = run.front[::-1] if is_front else run.ranked[:5]
+    table = table_of(run)
+    assert list(table.columns[0].cells) == [str(trial.number) for trial in shown]
+    assert len(shown) > 1
+    title = "The Pareto front of" if is_front else "The best networks of"
+    assert table.title == f"{title} {run.folder.name}: {run.aim}"
+
+
 # Latency
 
 

@@ -19,6 +19,8 @@ from cnnsearch.study.outcome import Outcome
 from cnnsearch.terminal import Bar
 from cnnsearch.units import counted, percent, roughly
 
+MOST_ROWS = 5  # of a table
+
 
 def bar_of(plan: Plan, *, quiet: bool = False) -> Bar:
     """Make the bar of a study."""
@@ -124,10 +126,15 @@ def _named(candidate: Candidate) -> str:
     return f"{network}, {recipe}" if recipe else network
 
 
-def table_of(run: Run, rows: int = 5) -> Table:
-    """Make the table of the best networks; what was drawn for the recipe has a column where anything was."""
-    best = run.ranked[:rows]
-    table = Table(title=f"The best networks of {run.folder.name}: {run.aim}")
+def table_of(run: Run) -> Table:
+    """Make the table of the best networks, where several things are sought of those that none beats in all of them.
+
+    What was drawn for the recipe has a column where anything was.
+    """
+    title, best = f"The best networks of {run.folder.name}", run.ranked[:MOST_ROWS]
+    if run.aim.costs and run.aim.floor is None:
+        title, best = f"The Pareto front of {run.folder.name}", run.front[::-1]
+    table = Table(title=f"{title}: {run.aim}")
     recipes = [drawn(trial.built) for trial in best]
     words = ("network", "recipe") if any(recipes) else ("network",)
     costs: tuple[Name, ...] = ("parameters", "macs", *run.aim.besides)
