@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pydantic_core import PydanticCustomError
 
 from cnnsearch.afford import Bill, CostAhead
-from cnnsearch.fit import as_block, lists_of
+from cnnsearch.fit import as_block, kinds_of, lists_of
 from cnnsearch.flow import Row as FlowRow
 from cnnsearch.flow import first_sight, walk
 from cnnsearch.holes import Map, Node, Real, Repeat, count_fillings, fillings, sites, to_plain
@@ -118,7 +118,9 @@ class _Count:
     """
 
     def __init__(self, space: Space, costs: CostAhead | None = None) -> None:
-        self.reduced: Callable[[Shape], Shape] = Shape._make if costs else space.ahead.reduced
+        # A shortcut, or a depthwise convolution, is another layer for other channels, though it has the same size.
+        is_plain = kinds_of(space.tree) <= {"plain"}
+        self.reduced: Callable[[Shape], Shape] = space.ahead.reduced if is_plain and not costs else Shape._make
         self.costs = costs or CostAhead(Map(()), space.ahead, {})
         self.walks = 0
         self.steps: dict[tuple[Node, Shape], dict[Tokens, _Way]] = {}

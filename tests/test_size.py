@@ -69,6 +69,10 @@ def test_with_limits_as_many_candidates_are_counted_as_keep_them(data: Plain, mo
 
 
 BLOCK = {"conv": CONV}
+SHORTCUT_OR_CONV = {"kind": "residual", "conv": {"out_channels": 2, "kernel_size": 1, "stride": {"choice": [1, 2]}}}
+SEPARABLE = {"kind": "separable", "conv": CONV}
+AS_IF_OF_ONE = [{"conv": {**CONV, "out_channels": 1}}, {"conv": {"out_channels": 4, "kernel_size": 1}}]
+"""What a separable block computes of one channel."""
 POOLED = {"conv": CONV, "maxpool": {"choice": [None, {"kernel_size": 2}]}}
 
 
@@ -93,6 +97,8 @@ POOLED = {"conv": CONV, "maxpool": {"choice": [None, {"kernel_size": 2}]}}
         ({**written(BLOCK), "input": {**IMAGE, "height": {"int": [7, 8]}}, "classes": {"choice": [2, 3, 2]}}, 4, 1.0),
         ({**written(BLOCK), "input": {"choice": [IMAGE, IMAGE]}}, 1, 1.0),
         (written({"conv": {**CONV, "kernel_size": {"int": [1, 16], "log": True}}}), 10, log(11) / log(17)),
+        (written({"conv": {"out_channels": 2, "kernel_size": 8}}, SHORTCUT_OR_CONV), 2, 1.0),
+        ({**written(), "input": {**IMAGE, "channels": 3}, "blocks": {"choice": [[SEPARABLE], AS_IF_OF_ONE]}}, 2, 1.0),
     ],
     ids=str,
 )
