@@ -1,7 +1,7 @@
 """What happened in a run? Reads its folder into one frozen value; needs neither torch nor optuna."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
@@ -16,6 +16,7 @@ from cnnsearch.events import (
     Event,
     FinalsClosed,
     FinalsOpened,
+    Finished,
     Opened,
     Retrained,
     Tested,
@@ -169,7 +170,8 @@ def read(folder: Path) -> Run:
     plan = plan_of(folder)
     alive = lock.is_owned(folder)  # asked before reading: one that ends in between has written its `closed`
     events = tuple(_events(folder / RECORD))
-    epochs = tuple(_events(folder / EPOCHS))  # read last, so that a trial with a last word has them all
+    ended = frozenset(event.trial for event in events if isinstance(event, Finished))
+    epochs = tuple(_events(folder / EPOCHS, ended))  # read last, so that a trial with a last word has them all
     opened = [event for event in events if isinstance(event, Opened)]
     finals = [event for event in events if isinstance(event, FinalsOpened)]
     turns = [event for event in events if isinstance(event, FinalsOpened | FinalsClosed)]
@@ -219,12 +221,12 @@ def _check_plan(folder: Path, plan: dict[str, Any], opened: Sequence[Opened]) ->
         raise RunError(f"{folder / PLAN}: is not the plan of this run, so damaged or edited; {_WAY_OUT}")
 
 
-def _events(path: Path) -> Iterator[Event]:
+def _events(path: Path, ended: Container[int] = ()) -> Iterator[Event]:
     try:
         content = read_own(path)
     except FileNotFoundError:
         return
-    for number, line in enumerate(content[: sound_bytes(content)].splitlines(), start=1):
+    for number, line in enumerate(content[: sound_bytes(content, ended)].splitlines(), start=1):
         try:
             yield from_line(line)
         except ValueError:

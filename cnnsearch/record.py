@@ -6,15 +6,16 @@ with all that was written before. What tells of work under way (asked, started, 
 the death of the process, and where a power cut takes it, the same candidate is asked and trained again. (An fsync takes
 0.1 to 5 ms, the disk's own time; one for each of these took more than half of the coordinator's time for a trial.)
 
-A crash or a full disk can leave a piece of a line that was never acknowledged at the end; it is cut off when the file
-is next opened for writing, and readers pass over it. So are epochs of a trial that was never asked: a power cut may
-take the line that asked for it and leave the epochs, which lie in another file.
+A crash or a full disk can leave a piece of a line that was never acknowledged at the end, and a power cut zeros in
+place of any part of such lines; from there on the file is cut off when it is next opened for writing, and readers pass
+over it. So are epochs of a trial that was never asked: a power cut may take the line that asked for it and leave the
+epochs, which lie in another file.
 """
 
 import errno
 import os
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Container, Generator
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ RECORD = "record.jsonl"
 EPOCHS = "epochs.jsonl"
 # No text in a line can hold them: JSON writes a quote there with a backslash.
 _ASKED = re.compile(rb'"event":\s*"asked"')
+_FINISHED = re.compile(rb'"event":\s*"finished"')
+_UNDER_WAY = re.compile(rb'"event":\s*"(?:asked|started|epoch)"')
 _TRIAL = re.compile(rb'"trial":\s*(\d+)')
 
 
@@ -131,8 +134,9 @@ def own(folder: Path) -> Generator[Record]:
     refuse_links(folder)
     with owned(folder):
         record = Log(folder / RECORD, sound_bytes)
-        asked = len(_ASKED.findall((folder / RECORD).read_bytes()))
-        logs = record, Log(folder / EPOCHS, partial(sound_epochs, asked=asked))
+        told = (folder / RECORD).read_bytes()
+        asked, ended = len(_ASKED.findall(told)), ended_trials(told)
+        logs = record, Log(folder / EPOCHS, partial(sound_epochs, asked=asked, ended=ended))
         try:
             yield Record(*logs)
         finally:
@@ -140,23 +144,42 @@ def own(folder: Path) -> Generator[Record]:
                 log.close()
 
 
-def sound_bytes(content: bytes) -> int:
-    """Count the bytes up to the end of the last whole line.
+def sound_bytes(content: bytes, ended: Container[int] = ()) -> int:
+    """Count the bytes up to the first line that a crash tore; `ended` are trials with a last word.
 
-    A last line without its line end was torn by a crash; so was one with NUL bytes in it: pages that a power cut
-    kept from the disk read as zeros, and JSON has none.
+    Such is a last line without its line end, and one with NUL bytes in it: pages that a power cut kept from the disk
+    read as zeros, and JSON has none. Pages come to the disk in any order, so whole lines of work under way may follow.
+    Where a line follows that was acknowledged the file is damaged, and nothing left out; of the last one nobody knows.
     """
     end = content.rfind(b"\n") + 1
-    last = content.rfind(b"\n", 0, max(end - 1, 0)) + 1
-    return last if b"\0" in content[last:end] else end
+    zeros = content.find(b"\0", 0, end)
+    if zeros < 0:
+        return end
+    later = content[zeros:end].splitlines()[1:-1]
+    is_damaged = any(_is_sure(line, ended) for line in later if b"\0" not in line)
+    return end if is_damaged else content.rfind(b"\n", 0, zeros) + 1
 
 
-def sound_epochs(content: bytes, asked: int) -> int:
+def _is_sure(line: bytes, ended: Container[int]) -> bool:
+    """Say whether a line was on the disk before another was written: work under way is, once its trial has ended."""
+    return _trial(line) in ended if _UNDER_WAY.search(line) else True
+
+
+def ended_trials(record: bytes) -> frozenset[int]:
+    """Name the trials that have a last word in a record, and so all their epochs on the disk."""
+    return frozenset(_trial(line) for line in record.splitlines() if _FINISHED.search(line))
+
+
+def sound_epochs(content: bytes, asked: int, ended: Container[int]) -> int:
     """Count the bytes up to the first epoch of a trial that was never asked; trials are numbered as they are asked."""
     size = 0
-    for line in content[: sound_bytes(content)].splitlines(keepends=True):
-        trial = _TRIAL.search(line)
-        if trial and int(trial[1]) >= asked:
+    for line in content[: sound_bytes(content, ended)].splitlines(keepends=True):
+        if _trial(line) >= asked:
             break
         size += len(line)
     return size
+
+
+def _trial(line: bytes) -> int:
+    found = _TRIAL.search(line)
+    return int(found[1]) if found else -1

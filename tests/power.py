@@ -1,7 +1,8 @@
 """What may a disk hold after a power cut? Operations are done once more here; what was synced is sure, the rest is not.
 
 - A file has what it had at its last fsync. What was added since is there in order, up to any byte, and zeros may stand
-  for the rest; what was written over it may be there or not, or up to any byte.
+  for the rest, and for any page of it: pages come to the disk in any order. What was written over it may be there or
+  not, or up to any byte.
 - A folder has the names that it had at its last fsync. What became of them since, a rename too, may have come to the
   disk or not, each by itself: file systems promise more, each something else.
 """
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from disk import Op
+
+PAGE = 512  # bytes: a sector, the least that a disk writes
 
 
 class Change(NamedTuple):
@@ -54,6 +57,10 @@ class File:
             if is_new and count < len(data):
                 has_end = True
                 left += bytes(dice.choice((0, len(data) - count)))
+        for page in range(0, len(left), PAGE):
+            begin, end = max(page, len(self._sure)), min(page + PAGE, len(left))
+            if begin < end and dice.random() < (1 - share) / 4:
+                left[begin:end] = bytes(end - begin)
         at.write_bytes(left)
 
 

@@ -104,6 +104,39 @@ def test_a_torn_last_line_is_passed_over_by_readers(tmp_path: Path, tail: bytes)
     assert read(folder).state == "complete"
 
 
+def test_zeros_anywhere_in_what_was_not_acknowledged_lose_only_that(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", states=("complete",))
+    before = {name: (folder / name).read_bytes() for name in (record.RECORD, record.EPOCHS)}
+    with record.own(folder) as to:
+        for trial in (1, 2, 3):
+            to.append(asked(trial, network(draw(f"{trial}")), BEGIN))
+            to.append(Started(trial=trial, attempt=1, slot=0))
+            to.append(Epoch(trial=trial, epoch=1, loss=1, validation_accuracy=0.5, validation_loss=1, seconds=1))
+    after = {name: (folder / name).read_bytes() for name in before}
+    for name, sure in before.items():
+        whole = after[name]
+        for begin in range(len(sure), len(whole), 41):
+            end = min(begin + 200, len(whole))
+            torn = whole[:begin] + bytes(end - begin) + whole[end:]
+            for each, content in {**after, name: torn}.items():
+                (folder / each).write_bytes(content)
+            assert read(folder).count("complete") == 1, (name, begin)
+            with record.own(folder):
+                assert (folder / name).read_bytes() == whole[: whole.rfind(b"\n", 0, begin) + 1]
+
+
+@pytest.mark.parametrize("name", [record.RECORD, record.EPOCHS])
+def test_zeros_in_what_was_acknowledged_are_damage_and_nothing_is_cut_off(tmp_path: Path, name: str) -> None:
+    folder = write_run(tmp_path / "run", states=("complete", "stopped"))
+    whole = (folder / name).read_bytes()
+    middle = len(whole) // 3
+    (folder / name).write_bytes(torn := whole[:middle] + bytes(50) + whole[middle + 50 :])
+    with pytest.raises(RunError, match=f"{name}, line [0-9]+: not an event of a run: .*restore it from a copy"):
+        read(folder)
+    with record.own(folder):
+        assert (folder / name).read_bytes() == torn
+
+
 def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
     folder = write_run(tmp_path / "run")
     lines = _record_of(folder).read_bytes().splitlines(keepends=True)
