@@ -14,9 +14,14 @@ from torch.nn import functional
 from cnnsearch.recipe import Augmentation
 
 
-def augment(images_NCHW: Tensor, moves: Augmentation, generator: torch.Generator) -> Tensor:
-    """Move each image by its own draw; what comes in from outside repeats the border."""
-    by_N23 = _draw(images_NCHW, moves, generator)
+def augment(
+    images_NCHW: Tensor, moves: Augmentation, generator: torch.Generator, amount: Tensor | float = 1.0
+) -> Tensor:
+    """Move each image by its own draw; what comes in from outside repeats the border.
+
+    `amount` is that of shift, rotation and scale, from 0 for images that keep their place to 1.
+    """
+    by_N23 = _draw(images_NCHW, moves, generator, amount)
     height, width = images_NCHW.shape[2:]
     # As functional.affine_grid, by one matrix product instead of one an image: a sixteenth of the time.
     grid_N2P = (by_N23.view(-1, 3) @ _places(height, width, images_NCHW.device)).view(-1, 2, height * width)
@@ -33,10 +38,10 @@ def _places(height: int, width: int, device: torch.device) -> Tensor:
     return torch.stack((x_HW.flatten(), y_HW.flatten(), torch.ones(height * width, device=device)))
 
 
-def _draw(images_NCHW: Tensor, moves: Augmentation, generator: torch.Generator) -> Tensor:
+def _draw(images_NCHW: Tensor, moves: Augmentation, generator: torch.Generator, amount: Tensor | float) -> Tensor:
     """Draw an affine matrix an image, in grid_sample's units, where an image reaches from -1 to 1."""
     images, _, height, width = images_NCHW.shape
-    drawn_4N = torch.rand(4, images, generator=generator, device=images_NCHW.device) * 2 - 1
+    drawn_4N = (torch.rand(4, images, generator=generator, device=images_NCHW.device) * 2 - 1) * amount
     angle_N = drawn_4N[0] * math.radians(moves.rotation)
     zoom_N = 1 / (1 + drawn_4N[1] * moves.scale)
     cos_N, sin_N = angle_N.cos() * zoom_N, angle_N.sin() * zoom_N

@@ -6,7 +6,7 @@ from cnnsearch.recipe import Recipe
 from cnnsearch.shapes import Shape
 from cnnsearch.text import Plain
 
-GENTLE = 0.002  # AdamW's learning rate for networks without batch norm
+GENTLE = 0.002  # AdamW's highest learning rate for networks without batch norm
 LEAST_TO_POOL_TWICE = 16  # pixels of an image's shorter side
 
 
@@ -40,8 +40,8 @@ def handmade(shape: Shape, classes: int) -> Network:
 
 
 def gentle(recipe: Recipe) -> Recipe:
-    """Train without batch norm: with a smaller learning rate than what the search chose for networks that have it."""
-    return recipe.model_copy(update={"optimizer": "adamw", "learning_rate": GENTLE})
+    """Train without batch norm: by AdamW at a rate that is gentle, or at the recipe's own where that is lower."""
+    return recipe.model_copy(update={"optimizer": "adamw", "learning_rate": min(GENTLE, recipe.learning_rate)})
 
 
 def _network(shape: Shape, classes: int, blocks: Plain, head: Plain) -> Network:

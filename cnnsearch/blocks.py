@@ -50,6 +50,8 @@ def register(kind: Kind) -> Kind:
     name: object = kind.model_fields["kind"].default if "kind" in kind.model_fields else None
     if not isinstance(name, str):
         raise TypeError(f"{kind.__name__} needs a field `kind: Literal['name'] = 'name'` to be told apart by")
+    if missing := sorted(kind.__abstractmethods__):
+        raise TypeError(f"{kind.__name__} has no method {missing[0]}(self, shape), which gives its layers; write it")
     if name in KINDS and not _is_reimport(KINDS[name], kind):
         raise ValueError(f"kind {name!r} is {KINDS[name].__name__} already; choose another name")
     KINDS[name] = kind

@@ -95,10 +95,19 @@ def no_room(path: Path, count: int, reason: str) -> DiskFullError:
     return DiskFullError(f"{law}: make room and give the same command again")
 
 
+def unwritten(path: Path, count: int, error: OSError) -> RunError:
+    """Say so of whatever a disk refuses to take: no room, nothing may be written, or worse."""
+    reason = error.strerror or str(error)
+    if error.errno in FULL:
+        return no_room(path, count, reason)
+    law = f"{path}: cannot write {count:,} bytes ({reason}); nothing written before is lost"
+    return RunError(f"{law}: see to the disk and give the same command again")
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder and those above that are missing; afterwards their names are on the disk.
 
-    Raises RunError where a file is in the way, or nothing may be made.
+    Raises RunError where a file is in the way, or nothing may be made, DiskFullError where there is no room.
     """
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     try:
@@ -108,7 +117,8 @@ def make_folder(folder: Path) -> None:
         raise RunError(f"{law}; move it, or name another place") from None
     except OSError as error:
         if error.errno in FULL:
-            raise
+            law = f"{folder}: cannot be made ({error.strerror})"
+            raise DiskFullError(f"{law}; make room and give the same command again") from error
         raise RunError(f"{folder}: cannot be made ({error.strerror}); permit it, or name another place") from None
     for each in missing:
         sync_folder(each.parent)

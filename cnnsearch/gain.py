@@ -75,7 +75,7 @@ def rise(scores: Sequence[float], draws: int, more: int) -> tuple[float, float]:
     >>> f"{expected:.4f} {at_most:.4f}"
     '0.0097 0.0749'
     """
-    from scipy.stats import chi2
+    from scipy.special import chdtri  # see certainty.py
 
     best, half = sorted(scores, reverse=True), len(scores) // 2
     # By place how probably none of the so many best is in a random half.
@@ -84,7 +84,7 @@ def rise(scores: Sequence[float], draws: int, more: int) -> tuple[float, float]:
     units = [share / place for place, share in enumerate(outside, start=1)]
     freedom = 2 * sum(units) ** 2 / sum(unit**2 for unit in units)
     expected = doubling / sum(units) * log(1 + more / draws)
-    return expected, expected * freedom / float(chi2.ppf(0.05, freedom))
+    return expected, expected * freedom / float(chdtri(freedom, 0.95))
 
 
 def _noise(run: Run, best: float) -> tuple[float | None, bool]:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
+from traceback import extract_tb
 from typing import cast
 
 from cnnsearch.blocks import KINDS
@@ -60,5 +62,17 @@ def _load(load: Callable[[], object], place: str, name: str, way_out: str) -> No
     try:
         load()
     except (Exception, SystemExit) as error:  # whatever a module of one's own does wrong, it has a name
-        law = f"{name!r} cannot be imported ({type(error).__name__}: {error})"
-        raise InvalidSpecError((Fault(place, f"{law}; {way_out}"),)) from error
+        where = _line_of(error)
+        told = f"{f'{where}: ' if where else ''}{type(error).__name__}: {error}"
+        law = f"{name!r} cannot be imported ({told})"
+        raise InvalidSpecError((Fault(place, f"{law}; {'mend it there' if where else way_out}"),)) from error
+
+
+def _line_of(error: BaseException) -> str:
+    """Say in which line of a module of one's own it went wrong; nothing where none was found."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    ours = Path(__file__).parent
+    frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
+    own = [frame for frame in frames if ours not in Path(frame.filename).parents and "importlib" not in frame.filename]
+    return f"{own[-1].filename}, line {own[-1].lineno}" if own else ""

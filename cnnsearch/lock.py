@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cnnsearch.errors import RunError
-from cnnsearch.files import open_own
+from cnnsearch.files import open_own, unwritten
 
 NAME = "lock"
 NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
@@ -40,15 +40,21 @@ class Owner(NamedTuple):
 
 @contextmanager
 def owned(folder: Path) -> Generator[Owner]:
-    """Own a folder for the length of a `with`; raise RunError naming the owner, or where locks cannot be had."""
+    """Own a folder for the length of a `with`.
+
+    Raises RunError naming the owner, where locks cannot be had, or where nothing can be written.
+    """
     me = Owner(socket.gethostname(), os.getpid(), time.time())
-    descriptor = open_own(folder / NAME, os.O_RDWR | os.O_CREAT)
-    try:
-        _own(descriptor, folder)
-        _say(descriptor, me)
+    path, line = folder / NAME, json.dumps(me._asdict()).encode() + b"\n"
+    with ExitStack() as held:
+        try:
+            descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
+            held.callback(os.close, descriptor)
+            _own(descriptor, folder)
+            _say(descriptor, line)
+        except OSError as error:
+            raise unwritten(path, len(line), error) from error
         yield me
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -127,10 +133,10 @@ def _lock(descriptor: int, *, shared: bool = False) -> bool:
     return False
 
 
-def _say(descriptor: int, owner: Owner) -> None:
+def _say(descriptor: int, line: bytes) -> None:
     os.ftruncate(descriptor, 0)
     os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, json.dumps(owner._asdict()).encode() + b"\n")
+    os.write(descriptor, line)
 
 
 def _said(folder: Path) -> str:

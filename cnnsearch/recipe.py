@@ -11,7 +11,7 @@ from cnnsearch.word import Word, tuple_of
 
 
 class Augmentation(Word):
-    """Moves every training image by its own random shift, rotation, scale and mirroring, drawn anew each epoch."""
+    """Moves every training image by its own random shift, rotation and scale, drawn anew each epoch; may mirror it."""
 
     shift: Annotated[float, Field(ge=0, le=64)] = 2.0
     """Pixels: each image moves by up to this much up or down, and left or right."""
@@ -21,6 +21,14 @@ class Augmentation(Word):
     """Fraction: each image grows or shrinks by up to this much."""
     horizontal_flip: bool = False
     """Half of the images are mirrored, left to right: for what looks the same from both sides, unlike digits."""
+    until: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of a schedule's steps after which images keep their place, as those will that are classified: the last
+    steps fit the network to these (as YOLOX does, Ge et al. 2021, arXiv 2107.08430)."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether it changes any image."""
+        return bool(self.shift or self.rotation or self.scale or self.horizontal_flip)
 
 
 class Recipe(Word):
@@ -75,7 +83,7 @@ class Recipe(Word):
     @property
     def computes(self) -> str:
         """Describe the training by what has an effect: AdamW has no use for `momentum`, and moves of 0 are none."""
-        still = self.augmentation is None or not any(self.augmentation.model_dump().values())
+        still = self.augmentation is None or not self.augmentation.moves
         unused = {name for name, idle in (("momentum", self.optimizer == "adamw"), ("augmentation", still)) if idle}
         return f"{self.model_dump_json(exclude={*unused, 'restarts'})} {self.cycles}"
 

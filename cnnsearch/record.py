@@ -20,9 +20,9 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from cnnsearch.errors import FULL, RunError
+from cnnsearch.errors import RunError
 from cnnsearch.events import Asked, Epoch, Event, Started, to_line
-from cnnsearch.files import make_folder, no_room, open_own, refuse_links, sync_file, sync_folder
+from cnnsearch.files import make_folder, open_own, refuse_links, sync_file, sync_folder, unwritten
 from cnnsearch.lock import owned
 from cnnsearch.signals import held
 
@@ -88,7 +88,7 @@ class Log:
                 raise OSError(errno.ENOSPC, "the disk took only a part of it")  # noqa: TRY301 (told below)
         except OSError as error:
             self._cut()
-            raise self._refusal(len(line), error) from error
+            raise unwritten(self._path, len(line), error) from error
         self._bytes += len(line)
         self._unsynced += len(line)
 
@@ -99,7 +99,7 @@ class Log:
         try:
             sync_file(self._descriptor)
         except OSError as error:
-            raise self._refusal(self._unsynced, error) from error
+            raise unwritten(self._path, self._unsynced, error) from error
         self._unsynced = 0
 
     def take_back(self) -> None:
@@ -115,13 +115,6 @@ class Log:
     def _cut(self) -> None:
         with suppress(OSError):
             os.ftruncate(self._descriptor, self._bytes)
-
-    def _refusal(self, count: int, error: OSError) -> RunError:
-        reason = error.strerror or str(error)
-        if error.errno in FULL:
-            return no_room(self._path, count, reason)
-        law = f"{self._path}: cannot write {count:,} bytes ({reason}); nothing written before is lost"
-        return RunError(f"{law}: see to the disk and give the same command again")
 
 
 @contextmanager

@@ -94,7 +94,8 @@ def slide(window: Window, size: Pair, noun: str) -> Pair:
 def _too_wide(window: Window, size: Pair, axis: int, noun: str) -> str:
     dilated = "" if window.dilation[axis] == 1 else f" ({window.kernel_size[axis]} dilated by {window.dilation[axis]})"
     padded = "" if window.padding == (0, 0) else f" padded by {window.padding[0]}x{window.padding[1]}"
+    way_out = "drop this pool" if noun == "pool" else "make its kernel smaller"
     return (
         f"window {window.reach[axis]}{dilated} is wider than its {size[0]}x{size[1]} input{padded}"
-        f" ({window.law(size, axis)}); drop this {noun} or pool less before it"
+        f" ({window.law(size, axis)}); {way_out} or pool less before it"
     )

@@ -115,7 +115,8 @@ def uniformly(generator: random.Random) -> Suggest:
     def suggest(hole: Hole | Real) -> float:
         if isinstance(hole, Real):
             if hole.log:
-                return math.exp(generator.uniform(math.log(hole.low), math.log(hole.high)))
+                drawn = math.exp(generator.uniform(math.log(hole.low), math.log(hole.high)))
+                return min(max(drawn, hole.low), hole.high)  # exp(log(10)) is more than 10
             return generator.uniform(hole.low, hole.high)
         if hole.log:
             low, end = hole.lowest, hole.lowest + len(hole.options)

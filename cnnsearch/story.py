@@ -39,7 +39,7 @@ class Trial(BaseModel):
     seconds: float
     epochs: tuple[Epoch, ...]
     started: float
-    """Unix seconds: when its last attempt began, or when it was asked where none did."""
+    """Unix seconds: when its first attempt began, or when it was asked where none did."""
     ended: float | None
     slot: int | None
     attempts: int

@@ -19,7 +19,7 @@ class Bar:
         self, task: str, last: ProgressColumn, total: int | None = None, state: str = "", *, quiet: bool = False
     ) -> None:
         """Make the bar of a task; its `last` column may show `state`."""
-        self._console = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        self._console = Console(quiet=quiet, highlight=False, emoji=False, soft_wrap=True)
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(), last)
         self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task = self._progress.add_task(task, total=total, state=state)
@@ -53,7 +53,7 @@ class Bar:
 
 def console(width: int) -> Console:
     """Make a console for tables; a file or pipe, which has no width of its own, gets this one."""
-    made = Console(highlight=False, soft_wrap=True)
+    made = Console(highlight=False, emoji=False, soft_wrap=True)
     if not made.is_terminal:
         made.width = width
     return made

@@ -88,9 +88,24 @@ def steps_of(recipe: Recipe, steps_a_pass: int) -> list[int]:
 def learning_rates(recipe: Recipe, steps_a_pass: int) -> list[float]:
     """Return the learning rate of every step of a training: a whole schedule for each of the recipe's cycles."""
     height = _one_cycle if recipe.schedule == "one-cycle" else _cosine
+    return [recipe.learning_rate * height(share) for share in _shares(recipe, steps_a_pass)]
+
+
+def amounts(recipe: Recipe, steps_a_pass: int) -> list[float]:
+    """Return how far images move in every step of a training: 1 or, at the end of each of its schedules, 0."""
+    until = recipe.augmentation.until if recipe.augmentation else 1.0
+    return [float(share < until) for share in _shares(recipe, steps_a_pass)]
+
+
+def _settings(recipe: Recipe, steps_a_pass: int) -> Iterator[tuple[float, float]]:
+    return zip(learning_rates(recipe, steps_a_pass), amounts(recipe, steps_a_pass), strict=True)
+
+
+def _shares(recipe: Recipe, steps_a_pass: int) -> Iterator[float]:
+    """Give for every step of a training which share of its schedule is over in the middle of it."""
     epochs = iter(steps_of(recipe, steps_a_pass))
-    cycles = [sum(islice(epochs, count)) for count in recipe.cycles]
-    return [recipe.learning_rate * height((step + 0.5) / steps) for steps in cycles for step in range(steps)]
+    for steps in [sum(islice(epochs, count)) for count in recipe.cycles]:
+        yield from ((step + 0.5) / steps for step in range(steps))
 
 
 def _optimizers(module: nn.Module, recipe: Recipe, rate: Tensor) -> list[Optimizer]:
@@ -150,10 +165,11 @@ def train(
     steps_a_pass = len(labels_N) // batch_size
     steps = steps_of(recipe, steps_a_pass)
     done = since.epochs if since else ()
-    rates = iter(learning_rates(recipe, steps_a_pass)[sum(steps[: len(done)]) :])
+    ahead = islice(_settings(recipe, steps_a_pass), sum(steps[: len(done)]), None)  # of the steps that are left
 
     chosen_N = torch.zeros(batch_size, dtype=torch.int64, device=device)
     rate = torch.zeros((), dtype=torch.float32 if device.type == "cuda" else torch.float64, device=device)
+    amount = torch.ones((), device=device)
     loss_sum = torch.zeros((), device=device)
     generator = torch.Generator(device)
     optimizers = _optimizers(module, recipe, rate)
@@ -165,7 +181,7 @@ def train(
     def step() -> None:
         inputs_NCHW = normalised(images_NCHW[chosen_N], data)
         if recipe.augmentation is not None:
-            inputs_NCHW = augment(inputs_NCHW, recipe.augmentation, generator)
+            inputs_NCHW = augment(inputs_NCHW, recipe.augmentation, generator, amount)
         with mixed_precision(device):
             logits_NK = module(inputs_NCHW)
             loss = cross_entropy(logits_NK, labels_N[chosen_N], label_smoothing=recipe.label_smoothing)
@@ -185,9 +201,10 @@ def train(
             torch.manual_seed(_mix(seed, epoch))  # dropout draws from torch's own generators
             loss_sum.zero_()
             batches = _batches(len(labels_N), batch_size, generator)[: steps[epoch - 1]]
-            for batch_N in batches:
+            for batch_N, (height, moving) in zip(batches, ahead, strict=False):  # a training's steps, not an epoch's
                 chosen_N.copy_(batch_N)
-                rate.fill_(next(rates))
+                rate.fill_(height)
+                amount.fill_(moving)
                 repeated()
 
         mean_loss = loss_sum.item() / len(batches)

@@ -66,7 +66,7 @@ match os.environ.get("CNNSEARCH_BROKEN"):
     case "folder":
         files.sync_folder = record.sync_folder = lambda _: None
     case "tail":
-        record.sound_bytes = len
+        record.sound_bytes = lambda content, _=(): len(content)
     case "lock":
         record.owned = no_lock
     case "record":

@@ -428,8 +428,11 @@ def floats(value: float) -> Any:  # noqa: ANN401
     return images
 
 
-def span(text: str) -> str:
-    return f"images: its dtype is float64 ({text}), and pixels are uint8, from 0 to 255; {WAY_TO_BYTES}"
+def span(text: str, way_out: str = WAY_TO_BYTES) -> str:
+    return f"images: its dtype is float64 ({text}), and pixels are uint8, from 0 to 255; {way_out}"
+
+
+NO_NUMBER = "1 of its values are no numbers, the first at images[3, 4, 5]"
 
 
 FORM = "images are (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3; transpose them, or take other channels away"
@@ -437,12 +440,18 @@ TWO = "the 2 classes have the numbers 0 to 1; correct it or take the image out"
 TEXTS = "save it as numpy.array(['cat', 'dog'])"
 NAMED = {"classes": np.array(["cat", "dog"])}
 KNOWN = "the arrays are images, labels, validation_images, validation_labels, test_images, test_labels, classes"
-ONE_A_ROW = "and labels are one a row; labels.ravel(), or labels.argmax(1) where they are one-hot, makes it so"
+ONE_HOT = "labels.ravel(), or labels.argmax(1) where they are one-hot, makes it so"
+ONE_A_ROW = f"and labels are one a row; {ONE_HOT}"
+NUMBERS = "they are numbers and `labels` are texts, and no `classes` say which number is which"
 WHOLE = "labels are whole numbers from 0 or text"
 FILES: dict[str, tuple[dict[str, Any], str]] = {
     "floats": (with_(images=IMAGES / 255), span("values from 0 to 1")),
-    "NaN": (with_(images=floats(np.nan)), span("1 of its values are no numbers, the first at images[3, 4, 5]")),
-    "inf": (with_(images=floats(np.inf)), span("1 of its values are no numbers, the first at images[3, 4, 5]")),
+    "floats to 255": (
+        with_(images=IMAGES.astype(float)),
+        span(f"values from {IMAGES.min()} to {IMAGES.max()}", "images.round().astype('uint8') makes them so"),
+    ),
+    "NaN": (with_(images=floats(np.nan)), span(NO_NUMBER, "put numbers there, or take these images out")),
+    "inf": (with_(images=floats(np.inf)), span(NO_NUMBER, "put numbers there, or take these images out")),
     "bytes as int64": (
         with_(images=IMAGES.astype(np.int64)),
         (
@@ -486,13 +495,24 @@ FILES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "label 1.5": (
         labels_with(1.5, dtype=float),
-        f"labels: its dtype is float64, labels[3] is 1.5; {WHOLE}",
+        f"labels: its dtype is float64, labels[3] is 1.5; {WHOLE}; correct it",
     ),
     "label NaN": (
         labels_with(np.nan, dtype=float),
-        f"labels: its dtype is float64, labels[3] is nan; {WHOLE}",
+        f"labels: its dtype is float64, labels[3] is nan; {WHOLE}; correct it",
     ),
-    "labels as floats": (with_(labels=LABELS.astype(np.float32)), f"labels: its dtype is float32; {WHOLE}"),
+    "labels as floats": (
+        with_(labels=LABELS.astype(np.float32)),
+        f"labels: its dtype is float32; {WHOLE}; labels.astype(int) makes them so",
+    ),
+    "one-hot labels as floats": (
+        with_(labels=np.eye(2)[LABELS]),
+        f"labels: its dtype is float64; {WHOLE}; {ONE_HOT}",
+    ),
+    "numbers beside texts": (
+        with_(labels=np.array(["cat", "dog"])[LABELS], test_images=IMAGES, test_labels=LABELS),
+        f"test_labels: {NUMBERS}; save them as texts too, or name the classes",
+    ),
     "labels as truth values": (with_(labels=LABELS > 0), f"labels: its dtype is bool; {WHOLE}"),
     "labels as bytes": (with_(labels=LABELS.astype("S")), f"labels: its dtype is |S21; {WHOLE}"),
     "a gap": (

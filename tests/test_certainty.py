@@ -6,6 +6,7 @@ from math import isclose
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from cnnsearch.certainty import (
     accuracy_interval,
@@ -43,6 +44,26 @@ def test_a_share_lies_in_its_interval_which_never_leaves_0_to_1(of: int, data: s
     low, high = share_interval(count, of)
     assert -1e-9 <= low <= count / of + 1e-9
     assert count / of - 1e-9 <= high <= 1 + 1e-9
+
+
+@given(st.integers(1, 10_000), st.data())
+def test_a_share_has_the_interval_that_scipy_gives(of: int, data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, of))
+    theirs = stats.binomtest(count, of).proportion_ci(0.95, method="wilson")
+    assert share_interval(count, of) == (pytest.approx(theirs.low, abs=1e-12), pytest.approx(theirs.high, abs=1e-12))
+
+
+@given(st.integers(0, 500), st.integers(0, 500))
+def test_two_that_differ_so_often_have_the_p_value_that_scipy_gives(only: int, only_other: int) -> None:
+    wrong, other = {*range(only)}, {*range(only, only + only_other)}
+    theirs = stats.binomtest(only, only + only_other).pvalue if only + only_other else 1.0
+    assert paired_p(wrong, other) == pytest.approx(theirs, rel=1e-9)
+
+
+@given(st.integers(1, 200), st.floats(0.0001, 1))
+def test_two_values_are_told_apart_as_student_says(freedom: int, deviation: float) -> None:
+    theirs = float(stats.t.ppf(0.975, freedom)) * deviation * 2**0.5
+    assert least_difference(deviation, freedom) == pytest.approx(theirs, rel=1e-9)
 
 
 @given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))

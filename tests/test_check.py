@@ -231,7 +231,8 @@ def test_a_module_that_ends_the_program_is_refused(
     (tmp_path / "script_without_a_guard.py").write_text("import sys\nsys.exit()\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert main(["--import", "script_without_a_guard", "net.json"]) == 2
-    assert "'script_without_a_guard' cannot be imported (SystemExit: )" in capsys.readouterr().err
+    law = f"({tmp_path / 'script_without_a_guard.py'}, line 2: SystemExit: ); mend it there"
+    assert capsys.readouterr().err == f"imports: 'script_without_a_guard' cannot be imported {law}\n"
 
 
 def test_nothing_to_check_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

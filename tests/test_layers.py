@@ -109,7 +109,7 @@ WHOLE = "input should be a valid integer, not"
             conv(kernel_size=9),
             (
                 "blocks[0].conv.kernel_size: window 9 is wider than its 8x8 input"
-                " (floor((8 + 2*0 - 1*(9-1) - 1)/1) + 1 = 0); drop this convolution or pool less before it"
+                " (floor((8 + 2*0 - 1*(9-1) - 1)/1) + 1 = 0); make its kernel smaller or pool less before it"
             ),
         ),
         (

@@ -324,6 +324,33 @@ def test_a_time_too_short_for_any_training_is_told_and_not_called_complete(
     assert "its minutes are over: the same command goes on" in write_report(run.folder).read_text()
 
 
+@pytest.mark.parametrize(("pace", "calls"), [(50, 3), (80, 3), (119, 3), (121, None)])
+def test_a_call_goes_on_to_the_end_of_an_epoch_for_as_long_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pace: float, calls: int | None
+) -> None:
+    clock, kept = [0.0], [0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+
+    def slowly(job: Job) -> Iterator[Event]:
+        yield from (tell(job, epoch, 0.5) for epoch in range(1, kept[0] + 1))  # from its checkpoint
+        for epoch in range(kept[0] + 1, job.recipe.epochs + 1):
+            for _ in range(10):
+                clock[0] += pace / 10
+                yield Died(trial=None, exit=1, message="nothing yet")
+            kept[0] = min(epoch, job.recipe.epochs - 1)
+            yield tell(job, epoch, 0.5)
+        yield Done(trial=job.trial, stopped=False)
+
+    wanted = plan(tmp_path, budget={"trials": 1, "minutes": 1}, recipe={**TINY["recipe"], "epochs": 3})
+    ends: list[tuple[str, float]] = []
+    while len(ends) < 5 and "complete" not in dict(ends):
+        began = clock[0]
+        run, _ = search(wanted, slowly)
+        ends.append((run.state, clock[0] - began))
+    assert all(seconds <= 120 + pace / 10 for _, seconds in ends)
+    assert [state for state, _ in ends] == ["out_of_time"] * (calls - 1 if calls else 5) + ["complete"] * bool(calls)
+
+
 def test_a_space_of_which_everything_was_tried_is_exhausted(tmp_path: Path) -> None:
     run, executor = search(plan(tmp_path, SIX_NETWORKS, budget={"trials": 50}))
     assert (run.state, run.count("complete", "stopped"), len(executor.jobs)) == ("exhausted", 6, 6)

@@ -146,7 +146,7 @@ def test_bytes_are_read_as_text_is() -> None:
             written(PLAIN, PLAIN, {"conv": {**CONV, "kernel_size": 11}}),
             [
                 ("blocks[2].conv.kernel_size: window 11 is wider than its 8x8 input padded by 1x1"
-                " (floor((8 + 2*1 - 1*(11-1) - 1)/1) + 1 = 0); drop this convolution or pool less before it")
+                " (floor((8 + 2*1 - 1*(11-1) - 1)/1) + 1 = 0); make its kernel smaller or pool less before it")
             ],
         ),
         (
@@ -167,7 +167,7 @@ def test_bytes_are_read_as_text_is() -> None:
             written({"kind": "residual", "conv": {**CONV, "kernel_size": 9, "padding": 0}, "preactivation": True}),
             [
                 ("blocks[0].conv.kernel_size: window 9 is wider than its 8x8 input"
-                " (floor((8 + 2*0 - 1*(9-1) - 1)/1) + 1 = 0); drop this convolution or pool less before it")
+                " (floor((8 + 2*0 - 1*(9-1) - 1)/1) + 1 = 0); make its kernel smaller or pool less before it")
             ],
         ),
         (

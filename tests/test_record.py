@@ -209,6 +209,30 @@ def test_a_file_where_runs_shall_lie_is_told(tmp_path: Path) -> None:
     assert str(error.value) == f"{law}; move it, or name another place"
 
 
+@pytest.mark.parametrize(
+    ("number", "law"),
+    [
+        (errno.ENOSPC, "(No space left on device); nothing written before is lost: make room"),
+        (errno.EROFS, "(Read-only file system); nothing written before is lost: see to the disk"),
+    ],
+)
+def test_a_lock_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, law: str
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "write", refuse)
+    with pytest.raises(RunError) as error, lock.owned(tmp_path):
+        pytest.fail("owned")
+    where, rest = str(error.value).split(" bytes ")
+    assert re.fullmatch(rf"{re.escape(str(tmp_path / 'lock'))}: cannot write \d+", where)
+    assert rest == f"{law} and give the same command again"
+    monkeypatch.undo()
+    with lock.owned(tmp_path):
+        assert lock.is_owned(tmp_path)
+
+
 def test_the_lock_of_a_killed_owner_is_free_at_once(tmp_path: Path) -> None:
     code = (
         "import sys, pathlib; from cnnsearch.lock import owned\n"

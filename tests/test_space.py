@@ -157,6 +157,12 @@ def test_log_ranges_give_each_factor_the_same_chance() -> None:
     assert 800 < sum(suggest(whole) + 1 < 32 for _ in range(2000)) < 1200
 
 
+def test_no_draw_leaves_its_range_by_a_last_digit() -> None:
+    suggest = uniformly(random.Random(0))
+    for end in (0.1, 3.0, 10.0, 1e5):
+        assert suggest(one_hole({"float": [end, end], "log": True})) == end
+
+
 def test_a_plain_range_of_reals_is_drawn_between_its_ends() -> None:
     suggest = uniformly(random.Random(0))
     drawn = [suggest(one_hole({"float": [0.25, 0.5]})) for _ in range(200)]

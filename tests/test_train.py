@@ -8,7 +8,17 @@ from torch import nn
 from cnnsearch.augment import augment
 from cnnsearch.data import DataSet
 from cnnsearch.recipe import Augmentation, Recipe
-from cnnsearch.train import Diverged, Epoch, learning_rates, mixed_precision, normalised, steps_of, train, validate
+from cnnsearch.train import (
+    Diverged,
+    Epoch,
+    amounts,
+    learning_rates,
+    mixed_precision,
+    normalised,
+    steps_of,
+    train,
+    validate,
+)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -167,6 +177,30 @@ def test_a_short_first_epoch_takes_its_share_of_a_pass_and_of_the_schedule(share
     rates = learning_rates(recipe, steps_a_pass=9)
     assert len(rates) == sum(steps)
     assert rates[steps[0] :] == learning_rates(Recipe(epochs=2), steps_a_pass=9)
+
+
+def test_images_keep_their_place_at_the_end_of_each_schedule() -> None:
+    moves = Augmentation(until=0.75)
+    whole = Recipe(epochs=3, restarts=(1,), augmentation=moves)
+    assert amounts(whole, steps_a_pass=4) == [1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0, 0]
+    assert amounts(Recipe(epochs=1), steps_a_pass=3) == [1, 1, 1]
+    assert amounts(Recipe(epochs=1, augmentation=None), steps_a_pass=3) == [1, 1, 1]
+
+
+def test_no_amount_of_moves_changes_nothing() -> None:
+    images, moves = torch.rand(8, 3, 9, 14), Augmentation(shift=3, rotation=40, scale=0.2)
+    generator = torch.Generator().manual_seed(0)
+    assert torch.allclose(augment(images, moves, generator, torch.zeros(())), images, atol=1e-5)
+    assert torch.equal(augment(images, moves, torch.Generator().manual_seed(0), torch.ones(())), moved(images, moves))
+
+
+def test_until_a_share_trainings_are_the_same_and_then_they_are_not(digits: DataSet) -> None:
+    first, second = (
+        without_seconds(train(module(), digits, Recipe(epochs=4, augmentation=Augmentation(until=until)), seed=1))
+        for until in (1.0, 0.5)
+    )
+    assert first[:2] == second[:2]
+    assert first[2] != second[2]
 
 
 def test_a_short_first_epoch_trains_on_fewer_images(digits: DataSet) -> None:

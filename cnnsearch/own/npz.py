@@ -23,6 +23,7 @@ from cnnsearch.errors import brief
 from cnnsearch.own.found import SPLITS, Found, natural, refuse, too_heavy, too_large, wrong_classes, wrong_side
 from cnnsearch.own.image import Image
 
+ONE_HOT = "labels.ravel(), or labels.argmax(1) where they are one-hot, makes it so"
 PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
 ARRAYS = (*(f"{prefix}{kind}" for prefix in PREFIXES.values() for kind in ("images", "labels")), "classes")
 CHANNELS = (1, 3)
@@ -48,6 +49,7 @@ def read(path: Path, image: Image) -> Found:
         text = getattr(error, "strerror", None) or str(error)
         law = f"it cannot be read, or is no whole .npz file ({text})"
         raise refuse(source, [f"{law}; make it by numpy.savez(PATH, images=..., labels=...)"]) from None
+    _refuse_numbers_beside_texts(arrays, source)
     classes = _classes(arrays, source)
     images: list[Array] = []
     labels: list[int] = []
@@ -146,10 +148,7 @@ def _images(array: Array, name: str, source: str, image: Image) -> Array:
     """Return them as NHWC bytes."""
     if array.dtype != np.uint8:
         law = f"its dtype is {array.dtype}{_span(array, name)}, and pixels are uint8, from 0 to 255"
-        are_bytes = array.dtype.kind in "iu" and array.min(initial=0) >= 0 and array.max(initial=0) <= 255  # noqa: PLR2004
-        way = "(images * 255).round().astype('uint8') makes them of floats from 0 to 1"
-        way = "images.astype('uint8') makes them so" if are_bytes else way
-        raise refuse(source, [f"{name}: {law}; {way}"])
+        raise refuse(source, [f"{name}: {law}; {_way_to_bytes(array)}"])
     if array.ndim not in AXES or (array.ndim == AXES[1] and not {array.shape[1], array.shape[3]} & {*CHANNELS}):
         law = f"its shape is {array.shape}, and images are (N, H, W), (N, H, W, C) or (N, C, H, W) with C 1 or 3"
         raise refuse(source, [f"{name}: {law}; transpose them, or take other channels away"])
@@ -163,6 +162,18 @@ def _images(array: Array, name: str, source: str, image: Image) -> Array:
     if law:
         raise refuse(source, [f"{name}: {law}"])
     return images_NHWC
+
+
+def _way_to_bytes(array: Array) -> str:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return "put numbers there, or take these images out"
+    highest = array.max(initial=0) if array.dtype.kind in "iuf" else 0
+    is_in_range = highest <= 255 and array.min(initial=0) >= 0  # noqa: PLR2004
+    if array.dtype.kind in "iu" and is_in_range:
+        return "images.astype('uint8') makes them so"
+    if array.dtype.kind == "f" and is_in_range and highest > 1:
+        return "images.round().astype('uint8') makes them so"
+    return "(images * 255).round().astype('uint8') makes them of floats from 0 to 1"
 
 
 def _span(array: Array, name: str) -> str:
@@ -188,6 +199,17 @@ def _brought(images_NHWC: Array, name: str, source: str, image: Image) -> Array:
         raise refuse(source, [f"{name}: {law}"])
     flat = images_NHWC[..., 0] if channels == 1 else images_NHWC
     return np.stack([picture.brought(pillow.fromarray(np.ascontiguousarray(each)), image) for each in flat])
+
+
+def _refuse_numbers_beside_texts(arrays: dict[str, Array], source: str) -> None:
+    """Refuse numbers where nothing says which texts they stand for."""
+    if arrays["labels"].dtype.kind != "U" or "classes" in arrays:
+        return
+    others = (f"{prefix}labels" for prefix in PREFIXES.values())
+    numbers = [name for name in others if name in arrays and arrays[name].dtype.kind in "iu"]
+    if numbers:
+        law = "they are numbers and `labels` are texts, and no `classes` say which number is which"
+        raise refuse(source, [f"{name}: {law}; save them as texts too, or name the classes" for name in numbers])
 
 
 def _classes(arrays: dict[str, Array], source: str) -> tuple[str, ...]:
@@ -245,12 +267,13 @@ def _wrong_form(array: Array, name: str, images: int) -> list[str]:
     if array.dtype.kind == "f":
         odd = np.flatnonzero(~np.isfinite(array) | (array != np.floor(array)))
         told = f", {name}[{odd[0]}] is {array.ravel()[odd[0]]}" if len(odd) else ""
-        return [f"{name}: its dtype is {array.dtype}{told}; labels are whole numbers from 0 or text"]
+        way = "correct it" if len(odd) else "labels.astype(int) makes them so" if array.ndim == 1 else ONE_HOT
+        return [f"{name}: its dtype is {array.dtype}{told}; labels are whole numbers from 0 or text; {way}"]
     if array.dtype.kind not in "iuU":
         return [f"{name}: its dtype is {array.dtype}; labels are whole numbers from 0 or text"]
     if array.ndim != 1:
         law = f"its shape is {array.shape}, and labels are one a row"
-        return [f"{name}: {law}; labels.ravel(), or labels.argmax(1) where they are one-hot, makes it so"]
+        return [f"{name}: {law}; {ONE_HOT}"]
     if len(array) != images:
         return [f"{name}: it has {len(array):,} labels for {images:,} images; one belongs to each"]
     return []

@@ -5,14 +5,12 @@ from html import escape
 
 from cnnsearch.certainty import Interval
 from cnnsearch.history import Run
-from cnnsearch.objectives import HEADS, Aim, Name, price_tag
+from cnnsearch.objectives import HEADS, Aim, Name, price, price_tag
 from cnnsearch.parts import BASELINES
 from cnnsearch.places import WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report.table import named, table
 from cnnsearch.units import counted, duration, percent, times
 from cnnsearch.verdict import Row, Verdict, other_schedule, verdict
-
-COLUMNS = ("entrant", "parameters", "validation, mean", "95 % interval", "seeds", "test", "test, each seed", "p")
 
 
 def sentences(run: Run, found: Verdict) -> Iterator[str]:
@@ -39,8 +37,11 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
             way_out = f"{others}more trials or longer finals (--finals.epochs) may find better ones"
             yield f"The baseline {which} reads more validation images right; {way_out}."
         if row.trial is None and _is_cheaper(row, winner, run.aim):
-            law = f"reads {percent(row.mean)}, more than is asked for, with {row.parameters:,} parameters"
+            cost = run.aim.costs[0]
+            law = f"reads {percent(row.mean)}, more than is asked for, with {_tag(row, cost)} {HEADS[cost]}"
             yield f"The baseline {row.entrant} {law}: fewer than the winner."
+        if row.trial and _is_as_fast(row, winner, run.aim):
+            yield f"{row.entrant} may be as fast: the intervals of the two latencies overlap."
     if run.aim.floor is None and not run.aim.costs:
         yield from _ahead(found, run.finals.finalists)
     if found.meets_floor is False and run.aim.floor is not None:
@@ -62,26 +63,73 @@ def _ahead(found: Verdict, finalists: int) -> Iterator[str]:
 
 
 def _is_cheaper(row: Row, winner: Row, aim: Aim) -> bool:
-    if aim.floor is None or "parameters" not in aim.costs:
+    if aim.floor is None or row.mean < aim.floor:
         return False
-    return row.mean >= aim.floor and row.parameters < winner.parameters
+    its, winners = (_price(each, aim.costs[0]) for each in (row, winner))
+    return its is not None and winners is not None and its < winners
+
+
+def _is_as_fast(row: Row, winner: Row, aim: Aim) -> bool:
+    """Say whether a finalist that may reach the floor cannot be told from the winner by the latency sought."""
+    assert winner.trial
+    its, winners = row.trial and row.trial.latency, winner.trial.latency
+    if row is winner or aim.floor is None or "latency" not in aim.costs or not (its and winners):
+        return False
+    return row.mean >= aim.floor and its.low <= winners.high and winners.low <= its.high
+
+
+def _price(row: Row, name: Name) -> float | None:
+    """Give one of an entrant's costs; None where it is not known, as the latency of a baseline."""
+    if row.trial:
+        return price(name, row.trial, row.trial.latency)
+    network = row.network
+    return getattr(network.cost if network else row.shipped, name, None)
+
+
+def _tag(row: Row, name: Name) -> str:
+    """Write it, a latency with its interval."""
+    cost = _price(row, name)
+    latency = row.trial.latency if row.trial and name == "latency" else None
+    if latency:
+        return f"{1000 * latency.seconds:.3g} ms ({1000 * latency.low:.3g} to {1000 * latency.high:.3g})"
+    return "-" if cost is None or cost == float("inf") else f"{cost:,}"
 
 
 def _costs(row: Row, aim: Aim) -> str:
     """Tell the parameters, and what else was sought to be small."""
     assert row.trial
     trial = row.trial
-    others: list[Name] = [name for name in aim.costs if name != "parameters"]
-    told = [f"{price_tag(name, trial, trial.latency)} {HEADS[name]}" for name in others]
+    told = [f"{price_tag(name, trial, trial.latency)} {HEADS[name]}" for name in _besides(aim)]
     return " and ".join([f"{row.parameters:,} parameters", *told])
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def columns(aim: Aim) -> tuple[str, ...]:
+    """Name the columns of the table, one for each cost that is sought among them."""
+    costs = (HEADS[name] for name in _besides(aim))
+    return (
+        "entrant",
+        "parameters",
+        *costs,
+        "validation, mean",
+        "95 % interval",
+        "seeds",
+        "test",
+        "test, each seed",
+        "p",
+    )
+
+
+def _besides(aim: Aim) -> list[Name]:
+    return [name for name in aim.costs if name != "parameters"]
+
+
+def cells(row: Row, aim: Aim) -> tuple[str, ...]:
     """Write a row of the table: a dash for what is not known; p is of the paired test against the winner's weights."""
     interval = _range(row.interval) if row.interval else "-"
     tests = ["-" if accuracy is None else percent(accuracy) for accuracy in row.test_accuracies]
     p_value = _p(row.against.p_value) if row.against else "-"
-    known = (row.entrant, f"{row.parameters:,}", percent(row.mean), interval, f"{len(row.scores)}")
+    costs = (_tag(row, name) for name in ("parameters", *_besides(aim)))
+    known = (row.entrant, *costs, percent(row.mean), interval, f"{len(row.scores)}")
     return (*known, tests[row.best], ", ".join(tests) if len(tests) > 1 else "", p_value)
 
 
@@ -94,7 +142,8 @@ def section(run: Run) -> str:
     found = verdict(run)
     if found is None:
         return ""
-    shown = table(named(*COLUMNS), map(cells, found.rows), best=found.rows.index(found.winner))
+    rows = [cells(row, run.aim) for row in found.rows]
+    shown = table(named(*columns(run.aim)), rows, best=found.rows.index(found.winner))
     told = " ".join(sentences(run, found))
     return f"""<section class="card"><h2>The finals</h2>
 <p class="lead">{escape(told)}</p>

@@ -75,7 +75,10 @@ def _search_until_enough(plan: Plan, record: Record, bar: Bar, notice: str) -> N
     for part in _parts(plan, begun=run.counted + run.count("running")):
         _search(part, run, record, Screen(part, bar), notice)
         run = history.read(plan.folder)
-        if run.state != "complete" or run.retrained:
+        if run.state != "complete":
+            return
+        if run.retrained:
+            bar.say("--until-flat searches no further, as the finals have begun; --trials N does")
             return
         gain = expected_gain(run)
         if gain is None:

@@ -53,6 +53,11 @@ class Search:
         """By trial the later ones that drew the same while it was still in training."""
         seconds = 60 * plan.budget.minutes if plan.budget.minutes else float("inf")
         self.deadline = time.monotonic() + seconds
+        self.latest = self.deadline + seconds
+        """When a call ends that came on by no epoch: what it trained would be lost, and that of the next one too."""
+        self.came_on = False
+        self.known = {trial.number: len(trial.epochs) for trial in ledger.unfinished}
+        """By trial the epochs that an earlier call came to."""
         self.rungs = Rungs(plan, ledger, self.deadline, len(executor.slots))
         self.asking = Asking(plan, proposer, record, ledger, screen, executor.latency)
         self.bugs_in_a_row = 0
@@ -132,7 +137,7 @@ class Search:
         return lacks or len(self.live) + len(self.rungs) > 0
 
     def _is_late(self) -> bool:
-        return time.monotonic() > self.deadline
+        return time.monotonic() > (self.deadline if self.came_on else self.latest)
 
     def _feed(self) -> bool:
         """Give a free slot what waits, and ask for the next candidate; say whether there was anything to do."""
@@ -218,6 +223,9 @@ class Search:
             if passes:
                 self.live[epoch.trial] = self.live[epoch.trial]._replace(passed=epoch.epoch)
         self.ledger.hear(epoch.trial, epoch.epoch, score, epoch.seconds)
+        self.came_on |= (
+            self.known.get(epoch.trial, 0) < epoch.epoch < candidate.recipe.epochs
+        )  # the last is kept when done
         self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))
         self.screen.epoch(epoch, candidate)
 
@@ -293,6 +301,7 @@ class Search:
     ) -> None:  # fmt: skip
         """Write a candidate's last word, then act on it."""
         seconds = 0.0 if since is None else time.monotonic() - since
+        self.came_on |= since is not None
         self.record.append(Finished(trial=number, state=state, reason=reason, score=score, seconds=seconds))
         if self._end() is None and not self._is_late():
             self._submit_waiting()  # before all else: a worker waits

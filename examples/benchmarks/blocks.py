@@ -49,12 +49,12 @@ class Read(NamedTuple):
     loss: float
 
 
-def divided(whole: DataSet) -> DataSet:
-    """Divide training and validation images anew, by a fixed draw."""
+def divided(whole: DataSet, read: int = READ) -> DataSet:
+    """Divide training and validation images anew, by a fixed draw; so many are read."""
     images, labels = (torch.cat(parts) for parts in zip(whole.train, whole.validation, strict=True))
     order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(7)).tolist()
     both = Split(images, labels)
-    return whole._replace(train=both.take(order[READ:]), validation=both.take(order[:READ]))
+    return whole._replace(train=both.take(order[read:]), validation=both.take(order[:read]))
 
 
 def read(way: int, seed: int) -> Read:
