@@ -15,6 +15,8 @@ from cnnsearch.objectives import Latency
 from cnnsearch.recipe import Recipe
 
 FinalState = Literal["complete", "stopped", "failed", "turned_away", "repeated"]
+COUNTED: tuple[FinalState, ...] = ("complete", "stopped", "failed")
+"""Those that were trained, and count against the budget."""
 CloseState = Literal["complete", "out_of_time", "interrupted", "exhausted", "no_new_candidate", "failed"]
 Role = Literal["entrant", "variant"]
 Scalar = bool | int | float | str | None
@@ -150,7 +152,7 @@ class Retrained(_Event):
     accuracies: tuple[Fraction, ...] = ()
     """On the validation images, after each epoch."""
     seconds: float = 0.0
-    weights: str = ""
+    weights: Annotated[str, Field(pattern=r"^(?:|(?:finals|variants)/[^/\\]+)$")] = ""
     """The file in the run's folder, if there is one."""
     sha256: str = ""
     """Of that file; of what is fitted without one, of all that decides it."""

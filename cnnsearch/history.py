@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from cnnsearch import lock
 from cnnsearch.errors import RunError, brief
 from cnnsearch.events import (
+    COUNTED,
     Closed,
     CloseState,
     Event,
@@ -83,7 +84,7 @@ class Run(NamedTuple):
     @property
     def counted(self) -> int:
         """How many trials count against the budget."""
-        return self.count("complete", "stopped", "failed")
+        return self.count(*COUNTED)
 
     @property
     def aim(self) -> Aim:

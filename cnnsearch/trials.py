@@ -21,6 +21,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from cnnsearch.causes import is_to_blame
 from cnnsearch.events import Scalar
 from cnnsearch.history import Run, Trial
 from cnnsearch.objectives import ACCURACY, WORDS, Aim
@@ -101,7 +102,7 @@ def attributes(trial: Trial) -> dict[str, Scalar]:
     return {
         "state": trial.state,
         "reason": trial.reason,
-        "feasible": trial.state != "turned_away",
+        "feasible": trial.state != "turned_away" and not is_to_blame(trial.state, trial.reason),
         "parameters": trial.parameters,
         "macs": trial.macs,
         "weight_bytes": trial.weight_bytes,

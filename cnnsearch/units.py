@@ -1,5 +1,7 @@
 """How are figures written for people?"""
 
+from collections.abc import Sequence
+
 
 def percent(share: float) -> str:
     """Write a share as everywhere in this library.
@@ -61,3 +63,13 @@ def short_number(number: float) -> str:
             return f"{number:.3g} {unit}"
         number /= 1000
     return f"{number:,.0f} T"
+
+
+def interval_in_ms(seconds: Sequence[float]) -> str:
+    """Write a median with its interval.
+
+    >>> interval_in_ms((0.000123, 0.000121, 0.00013))
+    '0.123 ms (0.121 to 0.130)'
+    """
+    median, low, high = (f"{value * 1000:.3f}" for value in seconds)
+    return f"{median} ms ({low} to {high})"

@@ -35,7 +35,7 @@ from cnnsearch.export.int8 import chosen, write_int8
 from cnnsearch.export.material import write_material
 from cnnsearch.export.program import load_program, text_of, write_program
 from cnnsearch.export.source import find, refuse_others
-from cnnsearch.export.table import Made, Table, in_words, verdict_of
+from cnnsearch.export.table import Made, Table, in_words, sentences, verdict_of
 from cnnsearch.export.write import FORMATS, export
 from cnnsearch.files import write_whole
 from cnnsearch.flow import Step, Sum
@@ -478,6 +478,18 @@ def test_int8_is_said_to_be_what_it_is(lost: int, gained: int, words: str) -> No
         f"ONNX int8 is {words} the network: 5 of 300 images get another class; "
         f"{lost} of them the network reads right and it wrong, {gained} the other way round."
     )
+
+
+@pytest.mark.parametrize(("latency", "is_slower"), [((1e-4, 9e-5, 2e-4), False), ((3e-4, 2.1e-4, 4e-4), True)])
+def test_int8_that_is_slower_is_said_to_be(latency: tuple[float, float, float], *, is_slower: bool) -> None:
+    whole, quantized = found(), found(latency_seconds=latency)
+    made = tuple(
+        Made(format=name, files=("a",), bytes=9, verdict="equal", found=seen)
+        for name, seen in (("ONNX", whole), ("ONNX int8", quantized))
+    )
+    table = Table.model_construct(made=made, validation_images=300)
+    law = "ONNX int8 is slower here than ONNX: 0.300 ms (0.210 to 0.400) against 0.100 ms (0.090 to 0.200)."
+    assert [sentence for sentence in sentences(table) if "slower" in sentence] == [law] * is_slower
 
 
 def test_int8_is_calibrated_on_512_training_images_of_all_classes(digits: DataSet) -> None:

@@ -247,6 +247,14 @@ def test_a_bad_file_imports_nothing_heavy_and_leaves_nothing(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["plan.yaml"]
 
 
+def test_no_finals_and_a_field_of_theirs_contradict_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        read_command(["--dataset", "digits", "--no-finals", "--finals.epochs", "20"])
+    assert capsys.readouterr().err.endswith(
+        "error: --no-finals and --finals.epochs contradict each other; leave one out\n"
+    )
+
+
 def test_no_finals_takes_them_out_of_the_plan_whatever_the_file_says(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text("dataset: digits\nfinals: {epochs: 3}\n")
     assert Plan.model_validate(read_command([str(tmp_path / "plan.yaml"), "--no-finals"]).plan).finals is None

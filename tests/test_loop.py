@@ -30,8 +30,9 @@ from study_rig import (
     text_of,
 )
 
-from cnnsearch import afford, history
+from cnnsearch import afford, history, record
 from cnnsearch.errors import DiskFullError, RunError, status_of
+from cnnsearch.events import Closed
 from cnnsearch.history import Run
 from cnnsearch.messages import MOST_DEATHS, Died, Done, Epoch, Event, Job
 from cnnsearch.plan import Plan
@@ -322,6 +323,15 @@ def test_a_time_too_short_for_any_training_is_told_and_not_called_complete(
     assert ending.show(run, "") == 1
     assert "0.005 minutes may have been too few; the same command goes on" in capsys.readouterr().out
     assert "its minutes are over: the same command goes on" in write_report(run.folder).read_text()
+
+
+def test_a_search_cut_by_its_minutes_of_which_no_more_is_asked_is_complete(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, budget={"trials": 2})
+    search(wanted)
+    with record.own(wanted.folder) as to:
+        to.append(Closed(state="out_of_time"))
+    again, executor = search(wanted)
+    assert (again.state, executor.jobs) == ("complete", [])
 
 
 @pytest.mark.parametrize(("pace", "calls"), [(50, 3), (80, 3), (119, 3), (121, None)])

@@ -69,14 +69,14 @@ def _export(given: _Given) -> int:
 
 
 def _show(table: "Table", to: Path) -> None:
-    from cnnsearch.export.table import in_words, of_whom, on_screen
+    from cnnsearch.export.table import of_whom, on_screen, sentences
     from cnnsearch.terminal import console
 
     screen = console(160)
     screen.print(f"{of_whom(table)}: {table.network}", markup=False)
     screen.print(on_screen(table))
-    for row in table.made:
-        screen.print(in_words(row, table.validation_images), markup=False)
+    for sentence in sentences(table):
+        screen.print(sentence, markup=False)
     screen.print(f"In {to}; README.md tells all of it.", markup=False)
 
 

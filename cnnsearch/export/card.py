@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from cnnsearch.data import DataSet
 from cnnsearch.datasets import FACTS
 from cnnsearch.export.source import Source
-from cnnsearch.export.table import Table, in_markdown, in_words
+from cnnsearch.export.table import Table, in_markdown, sentences
 from cnnsearch.history import Run
 from cnnsearch.own.image import Image
 from cnnsearch.recipe import Recipe
@@ -99,7 +99,7 @@ def _tested(verdict: Verdict | None) -> str:
 
 
 def _files(table: Table) -> str:
-    words = [f"- {in_words(row, table.validation_images)}" for row in table.made]
+    words = [f"- {sentence}" for sentence in sentences(table)]
     words += [f"- {name} is missing: it {why}." for name, why in table.missing.items()]
     return "\n\n".join([in_markdown(table), COLUMNS.format(processor=table.processor), "\n".join(words)])
 

@@ -5,7 +5,7 @@ network, role (winner, best or given), dataset, validation_images, validation_ac
 processor (the one latencies were measured on), versions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +13,7 @@ from rich.table import Table as RichTable
 
 from cnnsearch.export.check import Found
 from cnnsearch.export.source import Role
-from cnnsearch.units import percent
+from cnnsearch.units import interval_in_ms, percent
 
 Judgement = Literal["equal", "better", "worse"]
 HEADS = ("format", "file", "bytes", "right on validation", "largest difference", "changed", "one image, one thread")
@@ -65,6 +65,17 @@ def verdict_of(found: Found) -> Judgement:
     return "worse" if found.lost > found.gained else "better"
 
 
+def sentences(table: Table) -> Iterator[str]:
+    """Say what became of the decisions, and whether int8 is slower than the ONNX that it was made of."""
+    formats = {row.format: row for row in table.made}
+    for row in table.made:
+        yield in_words(row, table.validation_images)
+    if {"ONNX", "ONNX int8"} <= formats.keys():
+        whole, quantized = (formats[name].found.latency_seconds for name in ("ONNX", "ONNX int8"))
+        if quantized[1] > whole[2]:  # the intervals do not overlap
+            yield f"ONNX int8 is slower here than ONNX: {interval_in_ms(quantized)} against {interval_in_ms(whole)}."
+
+
 def in_words(row: Made, images: int) -> str:
     """Say what became of the decisions."""
     found = row.found
@@ -87,16 +98,6 @@ def cells(row: Made) -> tuple[str, ...]:
         str(found.changed),
         interval_in_ms(found.latency_seconds),
     )
-
-
-def interval_in_ms(seconds: Sequence[float]) -> str:
-    """Write a median with its interval.
-
-    >>> interval_in_ms((0.000123, 0.000121, 0.00013))
-    '0.123 ms (0.121 to 0.130)'
-    """
-    median, low, high = (f"{value * 1000:.3f}" for value in seconds)
-    return f"{median} ms ({low} to {high})"
 
 
 def on_screen(table: Table) -> RichTable:

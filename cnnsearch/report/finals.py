@@ -9,7 +9,7 @@ from cnnsearch.objectives import HEADS, Aim, Name, price, price_tag
 from cnnsearch.parts import BASELINES
 from cnnsearch.places import WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report.table import named, table
-from cnnsearch.units import counted, duration, percent, times
+from cnnsearch.units import counted, duration, interval_in_ms, percent, times
 from cnnsearch.verdict import Row, Verdict, other_schedule, verdict
 
 
@@ -91,7 +91,7 @@ def _tag(row: Row, name: Name) -> str:
     cost = _price(row, name)
     latency = row.trial.latency if row.trial and name == "latency" else None
     if latency:
-        return f"{1000 * latency.seconds:.3g} ms ({1000 * latency.low:.3g} to {1000 * latency.high:.3g})"
+        return interval_in_ms(latency)
     return "-" if cost is None or cost == float("inf") else f"{cost:,}"
 
 

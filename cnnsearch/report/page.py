@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 
+from cnnsearch.events import COUNTED
 from cnnsearch.history import Run, Trial
 from cnnsearch.objectives import HEADS, WORDS, Aim, Name, price_tag
 from cnnsearch.recipe import drawn as drawn_recipe
@@ -202,7 +203,7 @@ def _facts(run: Run) -> str:
         "seed": run.plan.get("seed", "–"),
         "state": run.state,
         "time": duration(run.seconds),
-        **{name: run.count(name) for name in ("complete", "stopped", "failed")},
+        **{name: run.count(name) for name in COUNTED},
         "turned away": run.count("turned_away"),
         "repeated": run.count("repeated"),
         "test images opened": times(len(run.openings)) if run.openings else "never",

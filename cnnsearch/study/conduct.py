@@ -115,7 +115,7 @@ def _search(plan: Plan, run: Run, record: Record, screen: Screen, notice: str) -
     if ledger.counted >= plan.budget.trials and not ledger.unfinished:
         if not plan.budget.until_flat:
             screen.say(f"the search of {folder} is over with {ledger.counted} trials; --trials N asks for more")
-        if run.state in {"running", "interrupted"}:  # an earlier invocation was killed after its last trial
+        if run.state in {"running", "interrupted", "out_of_time"}:  # an earlier call was cut after its last trial
             record.append(_opened(plan, notice))
             proposer = _proposer(plan, ledger)
             while proposer.store():  # and before it had stored that

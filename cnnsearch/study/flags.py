@@ -68,6 +68,8 @@ def read_command(arguments: Sequence[str]) -> Command:
         for path, text in flags.items():
             _put(plan, path.split("."), _value(path, text))
         if given.no_finals:
+            if told := [path for path in flags if path.startswith("finals.")]:
+                parser.error(f"--no-finals and --{told[0].replace('_', '-')} contradict each other; leave one out")
             plan["finals"] = None
         plan = with_start_networks(plan, Path())
     names_dataset = isinstance(plan, dict) and "dataset" in plan  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import NamedTuple, Self
 
 from cnnsearch.causes import cause_of
+from cnnsearch.events import COUNTED
 from cnnsearch.history import Run, Trial
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency, Priced
@@ -154,7 +155,7 @@ class Ledger:
     @property
     def counted(self) -> int:
         """Trials that count against the budget."""
-        return self.states["complete"] + self.states["stopped"] + self.states["failed"]
+        return sum(self.states[state] for state in COUNTED)
 
 
 def _ran_out(trials: Iterable[Trial]) -> dict[int, Need]:

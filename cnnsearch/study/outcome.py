@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from cnnsearch.causes import cause_of
+from cnnsearch.causes import is_to_blame
 from cnnsearch.events import FinalState
 from cnnsearch.history import Run
 from cnnsearch.plan import Plan
@@ -28,8 +28,7 @@ class Outcome(NamedTuple):
     @property
     def failed_to_train(self) -> bool:
         """Whether the candidate itself is to blame, and not the program or the machine; known without trying too."""
-        is_to_blame = cause_of(self.reason) in {"diverged", "timeout", "out of memory"}
-        return is_to_blame and self.state in {"failed", "turned_away"}
+        return is_to_blame(self.state, self.reason)
 
 
 def outcomes(run: Run, plan: Plan) -> Iterator[Outcome]:

@@ -12,6 +12,7 @@ cheapest first; where accuracy is the only objective, the cost is parameters), v
 import json
 from pathlib import Path
 
+from cnnsearch.events import COUNTED
 from cnnsearch.files import write_whole
 from cnnsearch.history import SUMMARY
 from cnnsearch.places import BEST_NETWORK, BEST_WEIGHTS
@@ -31,7 +32,7 @@ def summarize(plan: Plan, ledger: Ledger, state: str, seconds: float, notice: st
         "notice": notice,
         "seed": plan.seed,
         "seconds": round(seconds, 3),
-        "trials": {name: ledger.states[name] for name in ("complete", "stopped", "failed")},
+        "trials": {name: ledger.states[name] for name in COUNTED},
         "turned_away": ledger.states["turned_away"],
         "repeated": ledger.states["repeated"],
         "best": best
