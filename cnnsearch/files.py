@@ -40,18 +40,28 @@ def whole(path: Path, *, sync: bool = True) -> Generator[Path]:
 def open_own(path: Path, flags: int) -> int:
     """Open a file of a run, and nothing else that goes by its name: no link out of the run, no pipe that never ends.
 
-    A run's folder may come from somebody else. Raises RunError where something else stands there.
+    A run's folder may come from somebody else. Raises RunError where something else stands there, or where a file to
+    be made or written cannot be.
     """
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
     except OSError as error:
-        if error.errno in {errno.ELOOP, errno.ENXIO}:
+        if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
             raise RunError(_foreign(path)) from None
+        if flags & os.O_CREAT:
+            raise _unopened(path, error) from error
         raise
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)
     raise RunError(_foreign(path))
+
+
+def _unopened(path: Path, error: OSError) -> RunError:
+    law = f"{path}: cannot be written ({error.strerror})"
+    if error.errno in FULL:
+        return DiskFullError(f"{law}; make room and give the same command again")
+    return RunError(f"{law}; permit it, or move the run to where it can be")
 
 
 def read_own(path: Path) -> bytes:
@@ -85,22 +95,15 @@ def write_whole(path: Path, content: str | bytes) -> None:
             draft.write_bytes(written)
     except OSError as error:
         if error.errno in FULL:
-            raise no_room(path, len(written), str(error.strerror)) from error
+            raise unwritten(path, len(written), error) from error
         raise
 
 
-def no_room(path: Path, count: int, reason: str) -> DiskFullError:
-    """Say what could not be written where, and what to do."""
-    law = f"{path}: cannot write {count:,} bytes ({reason}); nothing written before is lost"
-    return DiskFullError(f"{law}: make room and give the same command again")
-
-
 def unwritten(path: Path, count: int, error: OSError) -> RunError:
-    """Say so of whatever a disk refuses to take: no room, nothing may be written, or worse."""
-    reason = error.strerror or str(error)
+    """Say what a disk does not take, and what to do."""
+    law = f"{path}: cannot write {count:,} bytes ({error.strerror or error}); nothing written before is lost"
     if error.errno in FULL:
-        return no_room(path, count, reason)
-    law = f"{path}: cannot write {count:,} bytes ({reason}); nothing written before is lost"
+        return DiskFullError(f"{law}: make room and give the same command again")
     return RunError(f"{law}: see to the disk and give the same command again")
 
 

@@ -3,6 +3,7 @@
 A package offers its kinds by an entry point of the group `cnnsearch.blocks`. A network file never causes an import.
 """
 
+import sysconfig
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib import import_module
@@ -65,14 +66,14 @@ def _load(load: Callable[[], object], place: str, name: str, way_out: str) -> No
         where = _line_of(error)
         told = f"{f'{where}: ' if where else ''}{type(error).__name__}: {error}"
         law = f"{name!r} cannot be imported ({told})"
-        raise InvalidSpecError((Fault(place, f"{law}; {'mend it there' if where else way_out}"),)) from error
+        raise InvalidSpecError((Fault(place, f"{law}; {'mend it there' if where and place else way_out}"),)) from error
 
 
 def _line_of(error: BaseException) -> str:
     """Say in which line of a module of one's own it went wrong; nothing where none was found."""
+    lines = [(frame.filename, frame.lineno) for frame in extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}"
-    ours = Path(__file__).parent
-    frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<")]
-    own = [frame for frame in frames if ours not in Path(frame.filename).parents and "importlib" not in frame.filename]
-    return f"{own[-1].filename}, line {own[-1].lineno}" if own else ""
+        lines.append((error.filename or "", error.lineno))
+    others = [Path(__file__).parent, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib"))]
+    own = [(file, line) for file, line in lines if Path(file).is_file() and not {*others} & {*Path(file).parents}]
+    return f"{own[-1][0]}, line {own[-1][1]}" if own else ""

@@ -47,10 +47,10 @@ def owned(folder: Path) -> Generator[Owner]:
     me = Owner(socket.gethostname(), os.getpid(), time.time())
     path, line = folder / NAME, json.dumps(me._asdict()).encode() + b"\n"
     with ExitStack() as held:
+        descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
+        held.callback(os.close, descriptor)
+        _own(descriptor, folder)
         try:
-            descriptor = open_own(path, os.O_RDWR | os.O_CREAT)
-            held.callback(os.close, descriptor)
-            _own(descriptor, folder)
             _say(descriptor, line)
         except OSError as error:
             raise unwritten(path, len(line), error) from error

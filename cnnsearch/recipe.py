@@ -26,9 +26,13 @@ class Augmentation(Word):
     steps fit the network to these (as YOLOX does, Ge et al. 2021, arXiv 2107.08430)."""
 
     @property
-    def moves(self) -> bool:
-        """Whether it changes any image."""
-        return bool(self.shift or self.rotation or self.scale or self.horizontal_flip)
+    def idle(self) -> set[str]:
+        """Name the fields that have no effect, of those that the first runs did not have, or all."""
+        moves = bool(self.shift or self.rotation or self.scale)
+        later = {"horizontal_flip": self.horizontal_flip, "until": moves and self.until < 1}
+        if not moves and not self.horizontal_flip:
+            return set(Augmentation.model_fields)
+        return {name for name, has_effect in later.items() if not has_effect}
 
 
 class Recipe(Word):
@@ -83,9 +87,10 @@ class Recipe(Word):
     @property
     def computes(self) -> str:
         """Describe the training by what has an effect: AdamW has no use for `momentum`, and moves of 0 are none."""
-        still = self.augmentation is None or not self.augmentation.moves
-        unused = {name for name, idle in (("momentum", self.optimizer == "adamw"), ("augmentation", still)) if idle}
-        return f"{self.model_dump_json(exclude={*unused, 'restarts'})} {self.cycles}"
+        idle = self.augmentation.idle if self.augmentation else set(Augmentation.model_fields)
+        is_still = idle == set(Augmentation.model_fields)
+        unused = {"restarts": True, "momentum": self.optimizer == "adamw", "augmentation": is_still or idle}
+        return f"{self.model_dump_json(exclude=unused)} {self.cycles}"
 
 
 def drawn(built: Mapping[str, object]) -> str:

@@ -48,18 +48,22 @@ class Record:
         with held():
             if self._lost:  # a later line may speak of a trial that went with the lines before
                 raise self._lost
+            is_under_way = isinstance(event, Asked | Started | Epoch)
+            if not is_under_way:  # so that no last word is there without its epochs, whatever the system writes first
+                self._sync(self._epochs)
             (self._epochs if isinstance(event, Epoch) else self._record).append(to_line(event))
-            if not isinstance(event, Asked | Started | Epoch):
-                self.sync()
+            if not is_under_way:
+                self._sync(self._record)
 
     def sync(self) -> None:
-        """Bring to the disk what was written: the epochs first, so that no last word is there without them.
+        """Bring to the disk what was written."""
+        self._sync(self._epochs)
+        self._sync(self._record)
 
-        Where the disk refuses, nobody knows what of it is there: it is taken back, and the record is over.
-        """
+    def _sync(self, log: "Log") -> None:
+        """Do so; where the disk refuses, nobody knows what of it is there: it is taken back, and the record is over."""
         try:
-            self._epochs.sync()
-            self._record.sync()
+            log.sync()
         except RunError as error:
             self._lost = error
             self._epochs.take_back()
@@ -154,7 +158,7 @@ def sound_bytes(content: bytes, ended: Container[int] = ()) -> int:
 
 
 def _is_sure(line: bytes, ended: Container[int]) -> bool:
-    """Say whether a line was on the disk before another was written: work under way is, once its trial has ended."""
+    """Say whether a line was on the disk before another was written: work under way surely is, once its trial ended."""
     return _trial(line) in ended if _UNDER_WAY.search(line) else True
 
 

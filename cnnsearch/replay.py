@@ -4,9 +4,9 @@ A small network's step is some hundred kernels of a few microseconds each, and P
 GPU to run it. A CUDA graph launches them all at once and is recorded in the time of a few steps; torch.compile takes
 longer than a trial (12 to 36 s a network). What recorded work has to keep to:
 
-- What it reads and writes keeps its place. What changes from step to step (which images, the learning rate) is copied
-  into such tensors; a Python number would be recorded as it stood. What it leaves behind must not be freed: gradients
-  are made and dropped within the step.
+- What it reads and writes keeps its place. What changes from step to step (which images, the learning rate, how far
+  images move) is copied into such tensors; a Python number would be recorded as it stood. What it leaves behind must
+  not be freed: gradients are made and dropped within the step.
 - It reads no value of a tensor, nor makes one whose size depends on values: the program would have to wait, which a
   recording cannot. A batch norm with momentum null does, and a block of one's own may: the first step is listened to,
   and work that reads is never recorded, only slower.

@@ -121,6 +121,7 @@ class _Count:
         # A shortcut, or a depthwise convolution, is another layer for other channels, though it has the same size.
         is_plain = kinds_of(space.tree) <= {"plain"}
         self.reduced: Callable[[Shape], Shape] = space.ahead.reduced if is_plain and not costs else Shape._make
+        self.most = MOST_WALKS if is_plain or costs else MOST_WALKS // 4  # such blocks have more layers to walk over
         self.costs = costs or CostAhead(Map(()), space.ahead, {})
         self.walks = 0
         self.steps: dict[tuple[Node, Shape], dict[Tokens, _Way]] = {}
@@ -170,7 +171,7 @@ class _Count:
         if any(state.items is None and not state.written for state in begun):
             return 1
         if begun not in self.words:
-            if len(self.words) > MOST_WALKS:
+            if len(self.words) > self.most:
                 raise _TooLargeError
             followers: dict[object, set[_State]] = {}
             for state in begun:
@@ -211,7 +212,7 @@ class _Count:
 
     def _walk(self, filled: Node, shape: Shape) -> tuple[Tokens, _Way]:
         self.walks += 1
-        if self.walks > MOST_WALKS:
+        if self.walks > self.most:
             raise _TooLargeError
         try:
             rows, sight = through(as_block(filled), first_sight(shape), "")

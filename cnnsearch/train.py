@@ -201,10 +201,12 @@ def train(
             torch.manual_seed(_mix(seed, epoch))  # dropout draws from torch's own generators
             loss_sum.zero_()
             batches = _batches(len(labels_N), batch_size, generator)[: steps[epoch - 1]]
-            for batch_N, (height, moving) in zip(batches, ahead, strict=False):  # a training's steps, not an epoch's
+            for batch_N, (rate_now, amount_now) in zip(
+                batches, ahead, strict=False
+            ):  # a training's steps, not an epoch's
                 chosen_N.copy_(batch_N)
-                rate.fill_(height)
-                amount.fill_(moving)
+                rate.fill_(rate_now)
+                amount.fill_(amount_now)
                 repeated()
 
         mean_loss = loss_sum.item() / len(batches)

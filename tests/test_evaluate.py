@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import subprocess
 from collections import Counter
@@ -41,6 +42,7 @@ from study_rig import (
 
 import cnnsearch
 from cnnsearch import history, record
+from cnnsearch.baselines import GENTLE, gentle
 from cnnsearch.blocks import KINDS
 from cnnsearch.causes import Cause
 from cnnsearch.certainty import surely
@@ -54,9 +56,10 @@ from cnnsearch.events import Retrained
 from cnnsearch.export import source
 from cnnsearch.messages import CHECKPOINT, checkpoint_of
 from cnnsearch.network import Network
-from cnnsearch.objectives import Aim
+from cnnsearch.objectives import Aim, Latency
 from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.plan import Plan
+from cnnsearch.recipe import Recipe
 from cnnsearch.report import finals, mistakes, smaller
 from cnnsearch.report.write import as_page
 from cnnsearch.study import ending
@@ -984,6 +987,47 @@ def test_a_study_whose_finals_have_no_winner_says_why(tmp_path: Path, capsys: py
         " dead worker or a timeout; else try other --finals.epochs or a longer search"
     )
     assert law in said
+
+
+@pytest.mark.parametrize(("rate", "gentler"), [(0.015, GENTLE), (0.0005, 0.0005)])
+def test_without_batch_norm_the_rate_is_never_higher_than_the_search_s(rate: float, gentler: float) -> None:
+    trained = gentle(Recipe(optimizer="muon", learning_rate=rate, epochs=3))
+    assert trained == Recipe(optimizer="adamw", learning_rate=gentler, epochs=3)
+
+
+def test_who_may_be_as_fast_as_the_winner_is_named_and_each_cost_sought_has_a_column(
+    finished: tuple[Path, str],
+) -> None:
+    run = history.read(finished[0])
+    objectives = {"validation_accuracy": {"at_least": 0.05}, "latency": {}}
+    measured = [
+        trial.model_copy(update={"latency": Latency(1e-3 * (1 + trial.number / 100), 0.9e-3, 1.1e-3)})
+        for trial in run.trials
+    ]
+    sought = run._replace(plan={**run.plan, "objectives": objectives}, trials=tuple(measured))
+    found = verdict(sought)
+    assert found
+    others = [row.entrant for row in found.rows if row.trial and row is not found.winner]
+    told = list(finals.sentences(sought, found))
+    assert others
+    assert all(f"{name} may be as fast: the intervals of the two latencies overlap." in told for name in others)
+    assert finals.columns(sought.aim)[:3] == ("entrant", "parameters", "latency")
+    shown = {row.entrant: finals.cells(row, sought.aim)[2] for row in found.rows}
+    assert re.fullmatch(r"1\.\d{3} ms \(0\.900 to 1\.100\)", shown[found.winner.entrant])
+    assert shown["majority class"] == "-"
+
+
+def test_a_baseline_of_a_block_that_is_not_imported_here_costs_the_table_only_its_cost(
+    finished: tuple[Path, str],
+) -> None:
+    run = history.read(finished[0])
+    found = verdict(run)
+    assert found
+    row = next(row for row in found.rows if row.trial is None and row.network)
+    unknown = {**row.shipped.network, "blocks": [{"kind": "nowhere"}]} if row.shipped.network else None
+    foreign = row._replace(trainings=tuple(each.model_copy(update={"network": unknown}) for each in row.trainings))
+    aim = Aim(("macs", "weight_bytes"))
+    assert finals.cells(foreign, aim)[1:4] == (f"{row.parameters:,}", f"{row.shipped.macs:,}", "-")
 
 
 def test_a_baseline_that_meets_the_floor_with_fewer_parameters_is_named(finished: tuple[Path, str]) -> None:

@@ -1,7 +1,7 @@
 """The look ahead against brute force: an option is masked exactly when nothing behind it can fit."""
 
 import random
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import pytest
 from amount import examples
@@ -235,6 +235,11 @@ def test_a_kind_needs_a_name_of_its_own() -> None:
     with pytest.raises(TypeError, match=r"^Nameless needs a field `kind: Literal\['name'\] = 'name'` to be told apart"):
         register(Nameless)
 
+    class Empty(Block):
+        kind: Literal["empty"] = "empty"
+
+    with pytest.raises(TypeError, match=r"^Empty has no method flow\(self, shape\), which gives its layers; write it$"):
+        register(Empty)
     with pytest.raises(TypeError, match=r"^3 is no kind of block: derive a class from cnnsearch.Block$"):
         register(cast("Any", 3))
 

@@ -189,7 +189,9 @@ def test_a_study_that_cannot_tell_whether_it_is_flat_says_so(
     assert capsys.readouterr().out.splitlines()[-1] == law
 
 
-def test_what_the_finals_tell_of_the_noise_begins_no_new_search(tmp_path: Path) -> None:
+def test_what_the_finals_tell_of_the_noise_begins_no_new_search(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     fields: dict[str, Any] = {"budget": {"trials": 2, "until_flat": True}, "repeats": "seed"}
     wanted = plan(tmp_path, SIX_NETWORKS, **fields)
     first, _ = search(wanted)
@@ -198,7 +200,9 @@ def test_what_the_finals_tell_of_the_noise_begins_no_new_search(tmp_path: Path) 
         to.append(Retrained(entrant="trial 0", seed=0, state="complete", parameters=1, macs=1, accuracies=(0.5,)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("cnnsearch.study.conduct.expected_gain", lambda _: Gain(50, 1.0, 1.0, 0.1, of_seeds=True))
-        assert search(wanted)[1].jobs == []
+        assert search(wanted, quiet=False)[1].jobs == []
+    law = "--until-flat searches no further, as the finals have begun; --trials N does"
+    assert capsys.readouterr().out.splitlines()[-1] == law
 
 
 def test_a_flat_study_is_over_with_its_first_budget(tmp_path: Path) -> None:

@@ -334,7 +334,7 @@ def test_a_search_cut_by_its_minutes_of_which_no_more_is_asked_is_complete(tmp_p
     assert (again.state, executor.jobs) == ("complete", [])
 
 
-@pytest.mark.parametrize(("pace", "calls"), [(50, 3), (80, 3), (119, 3), (121, None)])
+@pytest.mark.parametrize(("pace", "calls"), [(50, 3), (80, 4), (119, 4), (121, None)])
 def test_a_call_goes_on_to_the_end_of_an_epoch_for_as_long_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pace: float, calls: int | None
 ) -> None:

@@ -54,8 +54,8 @@ class Search:
         seconds = 60 * plan.budget.minutes if plan.budget.minutes else float("inf")
         self.deadline = time.monotonic() + seconds
         self.latest = self.deadline + seconds
-        """When a call ends that came on by no epoch: what it trained would be lost, and that of the next one too."""
-        self.came_on = False
+        """When a call ends that goes on with trials and came to the end of no epoch: the next would do no better."""
+        self.came_on = not ledger.unfinished
         self.known = {trial.number: len(trial.epochs) for trial in ledger.unfinished}
         """By trial the epochs that an earlier call came to."""
         self.rungs = Rungs(plan, ledger, self.deadline, len(executor.slots))
@@ -223,9 +223,8 @@ class Search:
             if passes:
                 self.live[epoch.trial] = self.live[epoch.trial]._replace(passed=epoch.epoch)
         self.ledger.hear(epoch.trial, epoch.epoch, score, epoch.seconds)
-        self.came_on |= (
-            self.known.get(epoch.trial, 0) < epoch.epoch < candidate.recipe.epochs
-        )  # the last is kept when done
+        is_last = epoch.epoch == candidate.recipe.epochs  # which is kept when the trial is done
+        self.came_on |= epoch.epoch > self.known.get(epoch.trial, 0) and not is_last
         self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))
         self.screen.epoch(epoch, candidate)
 
