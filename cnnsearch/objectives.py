@@ -28,7 +28,14 @@ class Objective(Word):
     """Only for validation_accuracy, as a fraction: that is enough, and the cheapest network that reaches it wins."""
 
 
+_COSTS = tuple(name for name in get_args(Name) if name != ACCURACY)
 _LIMITED = ("parameters", "macs", "weight_bytes", "activation_bytes")
+
+
+def _floor_of(objective: object) -> object:
+    if isinstance(objective, dict):
+        return cast("dict[str, object]", objective).get("at_least")
+    return objective.at_least if isinstance(objective, Objective) else None
 
 
 def _filled_in(data: object) -> object:
@@ -37,6 +44,8 @@ def _filled_in(data: object) -> object:
         return data
     given: dict[str, object] = {ACCURACY: None, **cast("dict[str, object]", data)}
     for name, objective in given.items():
+        if name in _COSTS and _floor_of(objective) is not None:
+            raise misfit(f"{name}.at_least", "a cost has no floor; what no network may exceed stands in `limits`")
         if isinstance(objective, dict) and "at_most" in objective and name in _LIMITED:
             law = f"what no network may exceed stands in `limits`, as max_{name}"
             raise misfit(f"{name}.at_most", f"{law}; an objective is to be as small as possible")
@@ -106,11 +115,7 @@ class Aim(NamedTuple):
         >>> Aim.of({"parameters": Objective(), "validation_accuracy": Objective(at_least=0.99)})
         Aim(costs=('parameters',), floor=0.99)
         """
-        costs = tuple(name for name in get_args(Name) if name in objectives and name != ACCURACY)
-        for name in costs:
-            if objectives[name].at_least is not None:
-                law = "a cost has no floor; what no network may exceed stands in `limits`"
-                raise InvalidSpecError((Fault(f"objectives.{name}.at_least", law),))
+        costs = tuple(name for name in _COSTS if name in objectives)
         floor = objectives[ACCURACY].at_least
         if floor is not None and len(costs) != 1:
             law = "with a floor the cheapest network wins, so exactly 1 cost must be named beside it"

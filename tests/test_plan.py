@@ -436,6 +436,10 @@ NAMES = "'validation_accuracy', 'parameters', 'macs', 'weight_bytes', 'activatio
             f"{FLOOR}, not 2 (parameters, macs)",
         ),
         (
+            {"parameters": {"at_least": 5}},
+            "objectives.parameters.at_least: a cost has no floor; what no network may exceed stands in `limits`",
+        ),
+        (
             {"parameters": {"at_least": 0.5}},
             "objectives.parameters.at_least: a cost has no floor; what no network may exceed stands in `limits`",
         ),
