@@ -3,7 +3,7 @@
 Trained on 35,000 of the 60,000 training images and read on the other 25,000. What is compared goes on from one
 training, at the end of that share of it. The test images take no part.
 
-    CNNSEARCH_DATA=FOLDER python examples/benchmarks/last_steps.py --seeds 1    # about 15 minutes on two cores
+    CNNSEARCH_DATA=FOLDER python examples/benchmarks/last_steps.py --seeds 2    # about half an hour on two cores
 """
 
 import argparse
