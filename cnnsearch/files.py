@@ -49,7 +49,8 @@ def open_own(path: Path, flags: int) -> int:
         if error.errno in {errno.ELOOP, errno.ENXIO, errno.EISDIR}:
             raise RunError(_foreign(path)) from None
         if flags & os.O_CREAT:
-            raise _unopened(path, error) from error
+            law = f"{path}: cannot be written ({error.strerror});"
+            raise _refused(law, error, "permit it, or move the run to where it can be") from error
         raise
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
@@ -57,11 +58,11 @@ def open_own(path: Path, flags: int) -> int:
     raise RunError(_foreign(path))
 
 
-def _unopened(path: Path, error: OSError) -> RunError:
-    law = f"{path}: cannot be written ({error.strerror})"
+def _refused(law: str, error: OSError, way_out: str) -> RunError:
+    """Make the error of a disk that refuses; where it is full, there is one way out."""
     if error.errno in FULL:
-        return DiskFullError(f"{law}; make room and give the same command again")
-    return RunError(f"{law}; permit it, or move the run to where it can be")
+        return DiskFullError(f"{law} make room and give the same command again")
+    return RunError(f"{law} {way_out}")
 
 
 def read_own(path: Path) -> bytes:
@@ -101,10 +102,8 @@ def write_whole(path: Path, content: str | bytes) -> None:
 
 def unwritten(path: Path, count: int, error: OSError) -> RunError:
     """Say what a disk does not take, and what to do."""
-    law = f"{path}: cannot write {count:,} bytes ({error.strerror or error}); nothing written before is lost"
-    if error.errno in FULL:
-        return DiskFullError(f"{law}: make room and give the same command again")
-    return RunError(f"{law}: see to the disk and give the same command again")
+    law = f"{path}: cannot write {count:,} bytes ({error.strerror or error}); nothing written before is lost:"
+    return _refused(law, error, "see to the disk and give the same command again")
 
 
 def make_folder(folder: Path) -> None:
@@ -119,10 +118,8 @@ def make_folder(folder: Path) -> None:
         law = f"{folder}: a file stands where a folder is to be made"
         raise RunError(f"{law}; move it, or name another place") from None
     except OSError as error:
-        if error.errno in FULL:
-            law = f"{folder}: cannot be made ({error.strerror})"
-            raise DiskFullError(f"{law}; make room and give the same command again") from error
-        raise RunError(f"{folder}: cannot be made ({error.strerror}); permit it, or name another place") from None
+        law = f"{folder}: cannot be made ({error.strerror});"
+        raise _refused(law, error, "permit it, or name another place") from None
     for each in missing:
         sync_folder(each.parent)
 

@@ -201,9 +201,8 @@ def train(
             torch.manual_seed(_mix(seed, epoch))  # dropout draws from torch's own generators
             loss_sum.zero_()
             batches = _batches(len(labels_N), batch_size, generator)[: steps[epoch - 1]]
-            for batch_N, (rate_now, amount_now) in zip(
-                batches, ahead, strict=False
-            ):  # a training's steps, not an epoch's
+            # Not strict: `ahead` are the steps of the whole training.
+            for batch_N, (rate_now, amount_now) in zip(batches, ahead, strict=False):
                 chosen_N.copy_(batch_N)
                 rate.fill_(rate_now)
                 amount.fill_(amount_now)

@@ -14,6 +14,8 @@ from cnnsearch.report.table import named, table
 from cnnsearch.units import counted, duration, interval_in_ms, percent, times
 from cnnsearch.verdict import Row, Verdict, other_schedule, verdict
 
+READINGS = ("validation, mean", "95 % interval", "seeds", "test", "test, each seed", "p")
+
 
 def sentences(run: Run, found: Verdict) -> Iterator[str]:
     """Say the result of the finals in words."""
@@ -109,17 +111,7 @@ def _costs(row: Row, aim: Aim) -> str:
 def columns(aim: Aim) -> tuple[str, ...]:
     """Name the columns of the table, one for each cost that is sought among them."""
     costs = (HEADS[name] for name in _besides(aim))
-    return (
-        "entrant",
-        "parameters",
-        *costs,
-        "validation, mean",
-        "95 % interval",
-        "seeds",
-        "test",
-        "test, each seed",
-        "p",
-    )
+    return ("entrant", "parameters", *costs, *READINGS)
 
 
 def _besides(aim: Aim) -> list[Name]:
