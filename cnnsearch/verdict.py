@@ -5,7 +5,7 @@ cheapest whose interval's lower end meets it; the test images, read once and for
 choosing it. Shipped are the weights of its best seed on validation.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from statistics import mean
 from typing import NamedTuple
 
@@ -144,7 +144,8 @@ def verdict(run: Run) -> Verdict | None:
     others = sorted((row for row in rows if row is not winner), key=_rank)
     assert winner.trial
     gap = winner.trial.accuracy - winner.mean
-    meets = None if run.aim.floor is None else _sure(winner, finals) >= run.aim.floor
+    sure = sure_of(winner.scores, finals, winner.images)
+    meets = None if run.aim.floor is None else sure >= run.aim.floor
     compared = (winner, *_compared(winner, others))
     so_far = Verdict(winner, compared, seeds, finalists, gap, len(run.openings), meets)
     return so_far._replace(is_final=not run.finals_are_open and is_judged(so_far, run))
@@ -216,12 +217,12 @@ def _by(recipe: Recipe | None, trainings: Iterable[Retrained]) -> tuple[Retraine
 def _place(row: Row, aim: Aim, finals: Finals) -> tuple[float, ...]:
     assert row.trial
     standing = aim.standing(row.mean, row.trial, row.trial.latency)
-    return *rank(standing, aim.floor, _sure(row, finals)), row.parameters, row.trial.number
+    return *rank(standing, aim.floor, sure_of(row.scores, finals, row.images)), row.parameters, row.trial.number
 
 
-def _sure(row: Row, finals: Finals) -> float:
+def sure_of(scores: Sequence[float], finals: Finals, images: int | None) -> float:
     """Give the accuracy that an entrant surely has; none without all of its seeds, be they failed or still to come."""
-    return surely(row.scores, row.images) if len(row.scores) >= finals.seeds else 0.0
+    return surely(scores, images) if len(scores) >= finals.seeds else 0.0
 
 
 def _rank(row: Row) -> tuple[float, int, str]:

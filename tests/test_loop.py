@@ -312,7 +312,7 @@ def test_a_spent_time_ends_the_study_and_keeps_what_is_done(
     assert [(line["trial"], line["reason"], line["worker_died"]) for line in told] == [(2, "the study ended", False)]
     assert len(executor.jobs) == 3
     ending.show(run, "")
-    assert "The minutes are over; the same command goes on for as long again. 2 complete," in capsys.readouterr().out
+    assert "Its minutes are over: the same command goes on for as long again. 2 complete," in capsys.readouterr().out
 
 
 def test_a_time_too_short_for_any_training_is_told_and_not_called_complete(

@@ -127,7 +127,7 @@ def test_a_study_ends_with_a_table_and_what_lies_where(study: Study) -> None:
     found = history.read(study.folder)
     best = found.ranked[0]
     assert re.search(rf"│ +{best.number} │ +{percent(best.score)} │ +{best.parameters} │ +{best.macs}", study.out)
-    assert "The budget is spent. 3 complete, 0 stopped, 0 failed; 0 turned away, 0 repeated;" in study.out
+    assert "Complete: the budget is spent. 3 complete, 0 stopped, 0 failed; 0 turned away, 0 repeated;" in study.out
     assert "In runs/mine:\n" in study.out
     for name in ("report.html", "best/network.json", "best/weights.safetensors", "summary.json", "plan.json", "log"):
         assert f"\n  {name} " in study.out

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from cnnsearch import history
 from cnnsearch.baselines import gentle, handmade, lenet5
-from cnnsearch.certainty import surely
 from cnnsearch.errors import RunError
 from cnnsearch.events import Retrained
 from cnnsearch.history import PLAN, Run, Trial
@@ -21,6 +20,7 @@ from cnnsearch.plan import Plan
 from cnnsearch.ranking import Standing, rank
 from cnnsearch.recipe import Recipe
 from cnnsearch.shapes import Shape
+from cnnsearch.verdict import sure_of
 
 Key = tuple[str, int]
 """An entrant's name, and which of its seeds."""
@@ -138,8 +138,7 @@ def _nobody_is_sure(field: Field, chosen: Sequence[Entrant], done: Mapping[Key, 
     if field.aim.floor is None or any(key not in done for own in asked for key in own):
         return False
     scores = [[score_of(done[key]) for key in own if done[key].state == "complete"] for own in asked]
-    whole = [own for own in scores if len(own) == field.finals.seeds]
-    return not any(surely(own, field.validation_images) >= field.aim.floor for own in whole)
+    return all(sure_of(own, field.finals, field.validation_images) < field.aim.floor for own in scores)
 
 
 def score_of(training: Retrained) -> float:

@@ -9,12 +9,12 @@ from cnnsearch.verdict import decided
 
 STATES = {
     "running": "still running",
-    "complete": "complete: the budget is used",
-    "out_of_time": "its minutes are over: the same command goes on",
+    "complete": "complete: the budget is spent",
+    "out_of_time": "its minutes are over: the same command goes on for as long again",
     "interrupted": "interrupted: the same command goes on",
     "exhausted": "complete: every candidate of the space was tried",
-    "no_new_candidate": "complete: no new candidate was found any more",
-    "failed": "failed",
+    "no_new_candidate": "complete: no new candidate was drawn any more",
+    "failed": "failed: candidate after candidate ended in a bug of the program, see log/",
 }
 
 

@@ -4,22 +4,12 @@ from cnnsearch.evaluate.table import show as show_finals
 from cnnsearch.history import Run
 from cnnsearch.places import BEST_NETWORK, BEST_WEIGHTS, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report import enough
-from cnnsearch.study.asking import MOST_ASKS_IN_VAIN
-from cnnsearch.study.loop import MOST_BUGS_IN_A_ROW
+from cnnsearch.report.wording import STATES
 from cnnsearch.study.screen import table_of
 from cnnsearch.terminal import console
 from cnnsearch.units import duration
 from cnnsearch.verdict import lacking
 
-WORDS = {
-    "complete": "The budget is spent.",
-    "exhausted": "Every candidate of the space was tried.",
-    "no_new_candidate": f"{MOST_ASKS_IN_VAIN:,} proposals in a row brought no new candidate.",
-    "failed": f"{MOST_BUGS_IN_A_ROW} candidates in a row ended in a bug of the program: see log/.",
-    "out_of_time": "The minutes are over; the same command goes on for as long again.",
-    "interrupted": "Interrupted.",
-    "running": "Still running.",
-}
 CONTENT = {
     "report.html": "a page to look at",
     WINNER_NETWORK: "the winner of the finals",
@@ -56,11 +46,16 @@ def show(run: Run, notice: str) -> int:
     show_finals(run)
     no_winner = lacking(run) if run.plan.get("finals") else ""
     if no_winner:
-        screen.print(f"{no_winner[0].upper()}{no_winner[1:]}.", style="bold red", markup=False)
+        screen.print(_sentence(no_winner), style="bold red", markup=False)
     if told := enough.sentence(run):
         screen.print(told, markup=False)
-    screen.print(f"{WORDS[run.state]} {counts}; {others}; {duration(run.seconds)}. In {run.folder}:", markup=False)
+    state = _sentence(STATES[run.state])
+    screen.print(f"{state} {counts}; {others}; {duration(run.seconds)}. In {run.folder}:", markup=False)
     for name, words in CONTENT.items():
         if (run.folder / name).exists():
             screen.print(f"  {name:<26} {words}", markup=False)
     return 0 if run.ranked and run.state != "failed" and not no_winner else 1
+
+
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
