@@ -26,6 +26,7 @@ from cnnsearch.record import Record
 from cnnsearch.seeds import seed_of
 from cnnsearch.study.asking import Asking, Known, need_of
 from cnnsearch.study.best import drop, publish, weights_of
+from cnnsearch.study.clock import Clock
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.live import Live
 from cnnsearch.study.outcome import Outcome
@@ -51,14 +52,8 @@ class Search:
         self.waiting: list[Live] = []
         self.echoes: dict[int, list[tuple[int, Candidate]]] = {}
         """By trial the later ones that drew the same while it was still in training."""
-        seconds = 60 * plan.budget.minutes if plan.budget.minutes else float("inf")
-        self.deadline = time.monotonic() + seconds
-        self.latest = self.deadline + seconds
-        """When a call ends that goes on with trials and came to the end of no epoch: the next would do no better."""
-        self.came_on = not ledger.unfinished
-        self.known = {trial.number: len(trial.epochs) for trial in ledger.unfinished}
-        """By trial the epochs that an earlier call came to."""
-        self.rungs = Rungs(plan, ledger, self.deadline, len(executor.slots))
+        self.clock = Clock(plan.budget.minutes, {trial.number: len(trial.epochs) for trial in ledger.unfinished})
+        self.rungs = Rungs(plan, ledger, self.clock.deadline, len(executor.slots))
         self.asking = Asking(plan, proposer, record, ledger, screen, executor.latency)
         self.bugs_in_a_row = 0
         self._is_summed_up = True
@@ -67,7 +62,7 @@ class Search:
         """Search until the budget is spent, or nothing is left to try; say which."""
         self._take_up()
         while (end := self._end()) is None or self.live or (end != "failed" and self._wake()):
-            if end == "failed" or self._is_late():
+            if end == "failed" or self.clock.is_over:
                 break
             is_idle = (end is not None and not self.waiting) or not self._feed()
             event = self._next_event(is_idle=is_idle)
@@ -135,9 +130,6 @@ class Search:
             return False
         lacks = end in {None, "complete"} and self.ledger.counted < self.plan.budget.trials
         return lacks or len(self.live) + len(self.rungs) > 0
-
-    def _is_late(self) -> bool:
-        return time.monotonic() > (self.deadline if self.came_on else self.latest)
 
     def _feed(self) -> bool:
         """Give a free slot what waits, and ask for the next candidate; say whether there was anything to do."""
@@ -223,8 +215,8 @@ class Search:
             if passes:
                 self.live[epoch.trial] = self.live[epoch.trial]._replace(passed=epoch.epoch)
         self.ledger.hear(epoch.trial, epoch.epoch, score, epoch.seconds)
-        is_last = epoch.epoch == candidate.recipe.epochs  # which is kept when the trial is done
-        self.came_on |= epoch.epoch > self.known.get(epoch.trial, 0) and not is_last
+        if epoch.epoch < candidate.recipe.epochs:  # the last one is kept when the trial is done
+            self.clock.hear(epoch.trial, epoch.epoch)
         self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))
         self.screen.epoch(epoch, candidate)
 
@@ -254,7 +246,7 @@ class Search:
 
     def _wake(self) -> bool:
         """Let the best of those that wait at a rung go on, and stop the others; False when none waits."""
-        if self._is_late():
+        if self.clock.is_over:
             return False
         goes, stops = self.rungs.wake()
         if goes or stops:
@@ -300,9 +292,10 @@ class Search:
     ) -> None:  # fmt: skip
         """Write a candidate's last word, then act on it."""
         seconds = 0.0 if since is None else time.monotonic() - since
-        self.came_on |= since is not None
+        if since is not None:
+            self.clock.hear_end()
         self.record.append(Finished(trial=number, state=state, reason=reason, score=score, seconds=seconds))
-        if self._end() is None and not self._is_late():
+        if self._end() is None and not self.clock.is_over:
             self._submit_waiting()  # before all else: a worker waits
         outcome = self._outcome(number, candidate, state, reason, score)
         self.ledger.states[state] += 1
