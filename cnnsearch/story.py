@@ -22,21 +22,31 @@ class Trial(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     number: int
+    """From 0, in the order of drawing."""
     asked: dict[str, int | float]
+    """What the sampler answered for every hole."""
     built: dict[str, Scalar]
+    """The values of the holes that have a part in the network or its recipe."""
     network_data: dict[str, Any]
     recipe: Recipe
     parameters: int
     macs: int
+    """Multiply-adds for one image."""
     weight_bytes: int
     activation_bytes: int
+    """At most, while one image is classified in fp32."""
     fingerprint: str
+    """Equal for candidates that compute and are trained alike."""
     latency: Latency | None
     state: FinalState | Literal["running"]
     reason: str
+    """Why it did not come to its end; empty where it did."""
     score: float | None
+    """Accuracy on the validation images at the end of its training, from 0 to 1."""
     of: int | None
+    """The trial that a repeated one repeats."""
     seconds: float
+    """In training, over all attempts."""
     epochs: tuple[Epoch, ...]
     started: float
     """Unix seconds: when its first attempt began, or when it was asked where none did."""
