@@ -8,6 +8,7 @@ from cnnsearch.errors import InvalidSpecError
 from cnnsearch.own.image import Image
 from cnnsearch.own.keep import facts_of, is_there
 from cnnsearch.text import Plain
+from cnnsearch.word import misfit
 
 _UNFITTED: dict[str, Plain] = {"restarts": [], "first_epoch_share": 1.0}
 """What a recipe has where it does not say, and the default plans fit to their number of epochs."""
@@ -25,6 +26,9 @@ def completed(data: Plain) -> Plain:
     given = {key: value for key, value in cast("dict[str, Plain]", data).items() if key != "$schema"}
     default = _fitting(_default_of(given), given)
     merged = {**default, **given}
+    for key, example in (("recipe", "{epochs: {choice: [1, 2]}}"), ("space", "{blocks: {choice: [...]}}")):
+        if isinstance(given.get(key), dict) and "choice" in given[key]:
+            raise misfit(key, f"holes stand within it, and not in its place, as in {key}: {example}")
     for key in ("recipe", "limits", "pruner", "finals"):
         if isinstance(given.get(key), dict):
             merged[key] = {**default.get(key, {}), **given[key]}

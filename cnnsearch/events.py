@@ -7,9 +7,9 @@ those of the first runs have none.
 
 import time
 import zlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 from cnnsearch.objectives import Latency
 from cnnsearch.recipe import Recipe
@@ -158,6 +158,12 @@ class Retrained(_Event):
     """Of that file; of what is fitted without one, of all that decides it."""
     role: Role = "entrant"
     """A variant of the winner explains it and takes no part in the finals."""
+
+    @model_validator(mode="after")
+    def _has_a_score(self) -> Self:
+        if self.state == "complete" and not self.accuracies:
+            raise ValueError("a training that is complete has accuracies")
+        return self
 
 
 class TestOpened(_Event):

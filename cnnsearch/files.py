@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import signal
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
@@ -145,8 +144,3 @@ def sync_folder(folder: Path) -> None:
         sync_file(descriptor)
     finally:
         os.close(descriptor)
-
-
-def end_with_reader() -> None:
-    """End without a word, as other commands do, when who reads our output has enough (`| head`)."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -32,7 +32,8 @@ def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], don
     search = left * each + STARTS
     if plan.budget.minutes:
         search = min(search, 60 * plan.budget.minutes)
-    least = "at least" if plan.budget.until_flat else "about"
+    # Where costs count the best of every size pass a rung, which is known when all are there.
+    least = "at least" if plan.budget.until_flat or (plan.aim.costs and plan.pruner.kind != "none") else "about"
     nothing = "perhaps nothing" if plan.budget.until_flat else "nothing"
     told = f"{least} {roughly(search)} for the search" if left else f"{nothing} for the search"
     if plan.finals:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from pathlib import Path
-from statistics import mean
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
 
 from pydantic import TypeAdapter
@@ -112,30 +111,6 @@ class Run(NamedTuple):
         aim, standings = self.aim, self.standings
         complete = [trial for trial in self.trials if trial.number in standings]
         return tuple(sorted(complete, key=lambda trial: aim.place(standings[trial.number], trial, trial.number)))
-
-    def entering(self, finals: Finals) -> tuple[Trial, ...]:
-        """Give the candidates of the finals, best first: of those that would be trained alike there, the best one.
-
-        One that was trained on several seeds comes as early as its mean does: it has had more chances to be lucky.
-        Whoever was trained so in finals before stays among them: what was measured on fresh seeds is not forgotten
-        because more trials, or other finals, put others before it.
-        """
-        done = {(each.entrant, each.recipe) for each in self.retrained if each.state == "complete"}
-        trained = {trial.number for trial in self.ranked if (trial.name, finals.recipe(trial.recipe)) in done}
-        alike: dict[tuple[str, str], list[Trial]] = {}
-        for trial in self.ranked:
-            trained_as = json.dumps(trial.network_data, sort_keys=True), finals.recipe(trial.recipe).computes
-            alike.setdefault(trained_as, []).append(trial)
-        best = [
-            next((t for t in each if t.number in trained), each[0]) for each in sorted(alike.values(), key=self._mean)
-        ]
-        return tuple(trial for place, trial in enumerate(best) if place < finals.candidates or trial.number in trained)
-
-    def _mean(self, alike: list[Trial]) -> tuple[float, ...]:
-        """Give the place of those that are trained alike, by the mean accuracy of the first one's repeats."""
-        first = alike[0]
-        accuracy = mean(trial.accuracy for trial in alike if trial.fingerprint == first.fingerprint)
-        return self.aim.place(self.aim.standing(accuracy, first, first.latency), first, first.number)
 
     @property
     def front(self) -> tuple[Trial, ...]:

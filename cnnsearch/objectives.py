@@ -44,11 +44,13 @@ def _filled_in(data: object) -> object:
         return data
     given: dict[str, object] = {ACCURACY: None, **cast("dict[str, object]", data)}
     for name, objective in given.items():
+        way_out = f"a {name} cannot be limited, only sought to be small: {{{name}: {{}}}}"
+        if name in _LIMITED:
+            way_out = f"what no network may exceed stands in `limits`, as max_{name}"
         if name in _COSTS and _floor_of(objective) is not None:
-            raise misfit(f"{name}.at_least", "a cost has no floor; what no network may exceed stands in `limits`")
-        if isinstance(objective, dict) and "at_most" in objective and name in _LIMITED:
-            law = f"what no network may exceed stands in `limits`, as max_{name}"
-            raise misfit(f"{name}.at_most", f"{law}; an objective is to be as small as possible")
+            raise misfit(f"{name}.at_least", f"a cost has no floor; {way_out}")
+        if name in _COSTS and isinstance(objective, dict) and "at_most" in objective:
+            raise misfit(f"{name}.at_most", f"an objective is to be as small as possible; {way_out}")
     return {name: Objective() if objective is None else objective for name, objective in given.items()}
 
 

@@ -93,3 +93,8 @@ def check() -> None:
 def heard() -> int | None:
     """Give the number of the signal that ends this command, if there was one."""
     return _Ear.heard
+
+
+def end_with_reader() -> None:
+    """End without a word, as other commands do, when who reads our output has enough (`| head`)."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)

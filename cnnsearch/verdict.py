@@ -10,6 +10,7 @@ from statistics import mean
 from typing import NamedTuple
 
 from cnnsearch.certainty import Interval, accuracy_interval, holm, paired_p, share_interval, surely
+from cnnsearch.entering import entering
 from cnnsearch.errors import refuse_unlike
 from cnnsearch.events import Retrained, Tested
 from cnnsearch.history import A_RUN, Run, Trial
@@ -131,6 +132,8 @@ def decided(run: Run) -> Verdict | None:
 
 def verdict(run: Run) -> Verdict | None:
     """Read the finals of a run as far as they came; None where no finalist is trained to its end."""
+    if not run.retrained:
+        return None
     finals = run.finals
     rows = _rows(run, finals)
     candidates = [row for row in rows if row.trial]
@@ -185,7 +188,7 @@ def is_judged(verdict: Verdict, run: Run) -> bool:
 def _rows(run: Run, finals: Finals) -> list[Row]:
     """Give those who take part now: earlier finals, with other epochs or baselines, had others."""
     tested = {tested.sha256: tested for tested in run.tested}
-    candidates = {trial.name: trial for trial in run.entering(finals)}
+    candidates = {trial.name: trial for trial in entering(run, finals)}
     recipes = {name: finals.recipe(trial.recipe) for name, trial in candidates.items()}
     lengths = {recipe.epochs for recipe in recipes.values()}
     baselines = {BASELINES[name] for name in finals.baselines}

@@ -47,6 +47,7 @@ from cnnsearch.blocks import KINDS
 from cnnsearch.causes import Cause
 from cnnsearch.certainty import surely
 from cnnsearch.data import DataSet, load_test
+from cnnsearch.entering import entering
 from cnnsearch.errors import InvalidSpecError, RunError
 from cnnsearch.evaluate import evaluate, opening, publish, simple
 from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, field, finalists, random_twin, score_of, to_train
@@ -182,9 +183,9 @@ def test_a_training_of_the_finals_may_take_as_many_times_longer_as_its_schedule_
     folder = run_of(tmp_path)
     budget, finals = {"trial_minutes": 1.0}, {**FINALS, "epochs": epochs}
     asked = Plan.model_validate({**history.plan_of(folder), "budget": budget, "finals": finals})
-    entering = field(asked, history.read(folder))
-    assert [each.name for each in entering.baselines] == ["hand-made network"]
-    assert {each.seconds for each in (*entering.candidates, *entering.baselines)} == {seconds}
+    everyone = field(asked, history.read(folder))
+    assert [each.name for each in everyone.baselines] == ["hand-made network"]
+    assert {each.seconds for each in (*everyone.candidates, *everyone.baselines)} == {seconds}
 
 
 def test_a_training_may_take_any_time_where_the_plan_sets_no_limit(tmp_path: Path) -> None:
@@ -592,14 +593,14 @@ def test_finals_that_go_on_with_others_name_no_winner_until_they_end(
 def test_whoever_was_trained_in_finals_before_stays_in_them(study: Path) -> None:
     before = decided(history.read(study))
     found = evaluate(study, finals={"candidates": 1, "finalists": 1}, quiet=True)
-    assert len(found.entering(found.finals)) == 2
+    assert len(entering(found, found.finals)) == 2
     assert decided(found) == before
     worse = tuple(trial.model_copy(update={"score": 0.0}) for trial in found.trials)
     better = found.trials[0].model_copy(update={"number": 3, "score": 1.0, "network_data": {"one": "more"}})
     longer = found._replace(trials=(*worse, better))
-    assert {trial.number for trial in longer.entering(found.finals)} == {
+    assert {trial.number for trial in entering(longer, found.finals)} == {
         3,
-        *(t.number for t in found.entering(found.finals)),
+        *(t.number for t in entering(found, found.finals)),
     }
 
 
@@ -663,8 +664,8 @@ def test_of_two_that_are_one_candidate_the_trained_one_stays(study: Path) -> Non
     twin = winner.winner.trial.model_copy(update={"number": 3, "score": 1.0})
     later = found._replace(trials=(*found.trials, twin))
     assert later.ranked[0] == twin
-    assert winner.winner.trial in later.entering(later.finals)
-    assert twin not in later.entering(later.finals)
+    assert winner.winner.trial in entering(later, later.finals)
+    assert twin not in entering(later, later.finals)
 
 
 def test_candidates_come_by_the_mean_of_all_that_are_trained_alike(study: Path) -> None:
@@ -673,7 +674,7 @@ def test_candidates_come_by_the_mean_of_all_that_are_trained_alike(study: Path) 
     again = often.model_copy(update={"number": 3, "score": 0.0})
     fresh = found._replace(trials=(*found.trials, again), retrained=())
     assert fresh.ranked[0] == often
-    first, *_ = fresh.entering(fresh.finals)
+    first, *_ = entering(fresh, fresh.finals)
     assert first.network == once.network, "half a lucky seed and half a bad one is not the best"
 
 
@@ -799,12 +800,12 @@ def test_two_that_would_be_trained_alike_are_one_candidate(tmp_path: Path) -> No
     fields = {**SIX_NETWORKS, "recipe": recipe, "finals": FINALS}
     run, _ = search(plan(tmp_path, fields, budget={"trials": 12}, pruner={"kind": "none"}, finals=None))
     finals = Finals.model_validate({**FINALS, "candidates": 50})
-    entering = run.entering(finals)
+    candidates = entering(run, finals)
     known = {trial.fingerprint for trial in run.ranked}
-    assert len(known) > len(entering) == len({trial.network for trial in entering})
-    assert entering[0] == run.ranked[0]
+    assert len(known) > len(candidates) == len({trial.network for trial in candidates})
+    assert candidates[0] == run.ranked[0]
     longer = finals.model_copy(update={"epochs": None})
-    assert {trial.fingerprint for trial in run.entering(longer)} == known, "each with its own epochs"
+    assert {trial.fingerprint for trial in entering(run, longer)} == known, "each with its own epochs"
 
 
 def test_finals_that_were_cut_are_not_told_as_if_they_were_over(study: Path) -> None:

@@ -803,6 +803,24 @@ def test_a_trial_that_waits_is_trained_by_nobody_and_known_to_the_sampler(tmp_pa
     assert executor.free == 1
 
 
+def at_a_pace(pace: float, rungs: list[int], slots: int, monkeypatch: pytest.MonkeyPatch) -> Script:
+    """Learn so many seconds an epoch, by a clock that nothing else moves."""
+    clock = [0.0]
+    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+
+    def script(job: Job) -> Iterator[Event]:
+        clock[0] += 40 * (job.trial == 0)  # the first one waits for its worker
+        begins = max([0, *(rung for rung in rungs if rung not in job.rungs)])  # who goes on has a checkpoint
+        for event in learn(job):
+            if isinstance(event, Epoch):  # told again where it is known, as a worker does
+                clock[0] += pace / slots * (event.epoch > begins)
+                yield event.model_copy(update={"seconds": pace})
+            else:
+                yield event
+
+    return script
+
+
 @pytest.mark.parametrize(
     ("epochs", "keep", "rungs", "startup", "slots", "pace"),
     [
@@ -815,24 +833,24 @@ def test_the_best_that_wait_go_on_in_time_to_come_to_their_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, epochs: int, keep: float, rungs: list[int], startup: int,
     slots: int, pace: float,
 ) -> None:  # fmt: skip
-    clock = [0.0]
-    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
-
-    def learn_at_a_pace(job: Job) -> Iterator[Event]:
-        clock[0] += 40 * (job.trial == 0)  # the first one waits for its worker
-        begins = max([0, *(rung for rung in rungs if rung not in job.rungs)])  # who goes on has a checkpoint
-        for event in learn(job):
-            if isinstance(event, Epoch):  # told again where it is known, as a worker does
-                clock[0] += pace / slots * (event.epoch > begins)
-                yield event.model_copy(update={"seconds": pace})
-            else:
-                yield event
-
+    script = at_a_pace(pace, rungs, slots, monkeypatch)
     pruner = {"kind": "successive", "rungs": rungs, "keep": keep, "startup": startup}
     fields = {"pruner": pruner, "recipe": {**TINY["recipe"], "epochs": epochs}}
     wanted = plan(tmp_path, budget={"trials": 1000, "minutes": 10}, **fields)
-    run, executor = search(wanted, learn_at_a_pace, slots)
+    run, executor = search(wanted, script, slots)
     looks = [job for job in executor.jobs if rungs[0] in job.rungs]
     assert executor.jobs[: len(looks)] == looks, "nobody is asked after those that go on"
     assert run.count("complete") >= 1
     assert 2 * len(looks) * pace / slots <= 600 + 3 * pace + 80, "half of the minutes is for those that go on"
+
+
+def test_where_costs_count_time_is_kept_for_the_best_of_every_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = {"blocks": [{"conv": {"out_channels": {"int": [1, 60]}, "kernel_size": 1}}]}
+    pruner = {"kind": "successive", "rungs": [1], "keep": 0.1, "startup": 0}
+    fields = {"space": space, "pruner": pruner, "recipe": {**TINY["recipe"], "epochs": 30}}
+    wanted = plan(tmp_path, objectives={"parameters": {}}, budget={"trials": 1000, "minutes": 10}, **fields)
+    run, executor = search(wanted, at_a_pace(10, [1], 2, monkeypatch), 2)
+    gone_on = {job.trial for job in executor.jobs if not job.rungs}
+    assert gone_on == {trial.number for trial in run.trials if trial.state == "complete"}

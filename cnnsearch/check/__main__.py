@@ -10,8 +10,9 @@ from pathlib import Path
 from cnnsearch.check.describe import describe
 from cnnsearch.check.reading import RefusedError, read
 from cnnsearch.errors import CnnsearchError, status_of
-from cnnsearch.files import end_with_reader, write_whole
+from cnnsearch.files import write_whole
 from cnnsearch.imports import import_kinds
+from cnnsearch.signals import end_with_reader, obeying
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     tasks = [partial(_describe, path, given.imports, named=len(given.files) > 1) for path in given.files]
     if given.write_schemas:
         tasks.insert(0, partial(_write_schemas, given.write_schemas, given.imports))
-    return max(map(_status_of, tasks))
+    return obeying(lambda: max(map(_status_of, tasks)), lambda: print("\nstopped.", file=sys.stderr))
 
 
 def _status_of(task: Callable[[], None]) -> int:

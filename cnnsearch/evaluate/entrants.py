@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from cnnsearch import history
 from cnnsearch.baselines import gentle, handmade, lenet5
+from cnnsearch.entering import entering
 from cnnsearch.errors import RunError
 from cnnsearch.events import Retrained
 from cnnsearch.history import PLAN, Run, Trial
@@ -77,7 +78,7 @@ class Field(NamedTuple):
 def field(plan: Plan, run: Run) -> Field:
     """Say who takes part, from the search's result; nobody where the search has none."""
     assert plan.finals
-    candidates = tuple(_candidate(trial, plan) for trial in run.entering(plan.finals))
+    candidates = tuple(_candidate(trial, plan) for trial in entering(run, plan.finals))
     baselines = tuple(_baselines(plan, candidates[0])) if candidates else ()
     return Field(plan.finals, candidates, baselines, plan.aim, run.validation_images)
 

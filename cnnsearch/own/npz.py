@@ -270,7 +270,9 @@ def _wrong_form(array: Array, name: str, images: int) -> list[str]:
         way = "correct it" if len(odd) else "labels.astype(int) makes them so" if array.ndim == 1 else ONE_HOT
         return [f"{name}: its dtype is {array.dtype}{told}; labels are whole numbers from 0 or text; {way}"]
     if array.dtype.kind not in "iuU":
-        return [f"{name}: its dtype is {array.dtype}; labels are whole numbers from 0 or text"]
+        way = {"b": "; labels.astype(int) makes them so", "S": "; labels.astype(str) makes them so"}
+        told = f"{name}: its dtype is {array.dtype}; labels are whole numbers from 0 or text"
+        return [told + way.get(array.dtype.kind, "")]
     if array.ndim != 1:
         law = f"its shape is {array.shape}, and labels are one a row"
         return [f"{name}: {law}; {ONE_HOT}"]

@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from cnnsearch.errors import CnnsearchError, status_of
+from cnnsearch.errors import DiskFullError, RunError
 
 
 def main() -> int:
@@ -19,18 +19,20 @@ def main() -> int:
     given = parser.parse_args()
     from cnnsearch.imports import import_kinds
     from cnnsearch.report import write_report
+    from cnnsearch.terminal import exit_status
 
-    try:
+    def story() -> int:
         import_kinds(given.imports)  # what the run's own plan names is not imported: it may come from anybody
-        sys.stdout.write(f"{write_report(given.run, given.to)}\n")
-    except CnnsearchError as error:  # a full disk too, which it names
-        sys.stderr.write(f"{error}\n")
-        return status_of(error)
-    except OSError as error:
-        way = "" if given.to else "; --to FILE writes the page elsewhere"
-        sys.stderr.write(f"{given.to or given.run}: {error.strerror or error}{way}\n")
-        return status_of(error)
-    return 0
+        try:
+            print(write_report(given.run, given.to))
+        except DiskFullError:
+            raise
+        except OSError as error:
+            way = "" if given.to else "; --to FILE writes the page elsewhere"
+            raise RunError(f"{given.to or given.run}: {error.strerror or error}{way}") from error
+        return 0
+
+    return exit_status(story, "the page is as it was.")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,15 @@
 
 # ruff: noqa: RUF001 (a missing value is a dash)
 
+from typing import Literal
+
+from cnnsearch.events import CloseState
 from cnnsearch.history import Run, Trial
 from cnnsearch.objectives import WORDS, Aim
 from cnnsearch.units import counted, duration, percent
 from cnnsearch.verdict import decided
 
-STATES = {
+STATES: dict[CloseState | Literal["running"], str] = {
     "running": "still running",
     "complete": "complete: the budget is spent",
     "out_of_time": "its minutes are over: the same command goes on for as long again",

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 
 from cnnsearch.check.reading import RefusedError
 from cnnsearch.errors import CnnsearchError, InvalidSpecError, NotDownloadedError, status_of
-from cnnsearch.files import end_with_reader
 from cnnsearch.imports import import_kinds
 from cnnsearch.plan import Plan
 from cnnsearch.plan_file import imports_of
-from cnnsearch.signals import obeying
+from cnnsearch.signals import end_with_reader, obeying
 from cnnsearch.study.flags import Command, read_command
 
 FALLBACK = (

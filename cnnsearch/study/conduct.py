@@ -19,7 +19,7 @@ from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.files import make_folder, sync_folder
 from cnnsearch.gain import expected_gain
-from cnnsearch.history import Run
+from cnnsearch.history import PLAN, Run
 from cnnsearch.imports import import_kinds, refuse_unknown_to_workers
 from cnnsearch.plan import Plan
 from cnnsearch.preview import out_of_reach
@@ -37,6 +37,8 @@ from cnnsearch.versions import versions
 
 if TYPE_CHECKING:
     from cnnsearch.study.proposer import Proposer
+
+SAME_TIME = 30.0  # seconds by which two calls of as many minutes may differ: an epoch, or the end of one
 
 
 def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
@@ -114,7 +116,10 @@ def _search(plan: Plan, run: Run, record: Record, screen: Screen, notice: str) -
     save = _saver(plan, ledger, notice, figures(run))
     if ledger.counted >= plan.budget.trials and not ledger.unfinished:
         if not plan.budget.until_flat:
-            screen.say(f"the search of {folder} is over with {ledger.counted} trials; --trials N asks for more")
+            way_out = "--trials N asks for more"
+            if run.state == "failed":  # its last candidates did, by a bug that may be mended by now
+                way_out += f", and `python -m cnnsearch.evaluate {folder}` holds the finals of those that did not fail"
+            screen.say(f"the search of {folder} is over with {ledger.counted} trials; {way_out}")
         if run.state in {"running", "interrupted", "out_of_time"}:  # an earlier call was cut after its last trial
             record.append(_opened(plan, notice))
             proposer = _proposer(plan, ledger)
@@ -139,12 +144,20 @@ def _finals(plan: Plan, record: Record, *, quiet: bool) -> None:
     if plan.finals is None or not run.ranked or run.state == "failed":
         return
     if "random-search" in plan.finals.baselines:
-        twin = random_twin(plan, run.counted)
-        with bar_of(twin, quiet=quiet) as bar:
-            bar.say(f"random search takes part in the finals: the same study with uniform draws, in {twin.folder}")
-        search(twin, quiet=quiet)
+        _search_at_random(random_twin(plan, run.counted), run, quiet=quiet)
     hold(plan, plan.folder, record, quiet=quiet)
     _write_page(plan.folder, bar_of(plan, quiet=quiet))
+
+
+def _search_at_random(twin: Plan, run: Run, *, quiet: bool) -> None:
+    """Give random search as many trials as the study came to, and in calls that their minutes ended as much time."""
+    if (twin.folder / PLAN).exists():
+        before = history.read(twin.folder)
+        if before.state == "out_of_time" and before.seconds + SAME_TIME > run.seconds:
+            return
+    with bar_of(twin, quiet=quiet) as bar:
+        bar.say(f"random search takes part in the finals: the same study with uniform draws, in {twin.folder}")
+    search(twin, quiet=quiet)
 
 
 def _train(

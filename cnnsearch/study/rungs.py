@@ -9,7 +9,7 @@ from cnnsearch.ranking import Standing
 from cnnsearch.speed import images
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.live import Live
-from cnnsearch.study.stopping import allowed, best_share, goes_on
+from cnnsearch.study.stopping import best_share, goes_on
 
 SLACK = 1.1  # a pace is not kept to the second
 
@@ -74,12 +74,11 @@ class Rungs:
         Counted are whole trainings, all slots at it, and the looks that are under way yet.
         """
         rung, resting = self._next_to_wake()
-        scores = {each.live.trial: self._ledger.rungs[rung][each.live.trial] for each in resting}
-        rounds = 1
-        if len(scores) > self._pruner.startup:
-            rounds = ceil(allowed(self._pruner, len(scores)) / self._slots)
-        best = sorted(scores, key=scores.__getitem__, reverse=True)[: rounds * self._slots]
+        best = best_share(self._pruner, self._ledger.seen_at(rung)) & {each.live.trial for each in resting}
+        if not best:
+            return 0.0
         look = max(self._ledger.seconds_of(trial) for trial in best)
+        rounds = ceil(len(best) / self._slots)
         return SLACK * (2 * look + rounds * max(self._seconds_ahead(trial, rung) for trial in best))
 
     def _seconds_ahead(self, trial: int, rung: int) -> float:
