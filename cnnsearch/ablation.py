@@ -3,6 +3,7 @@
 A variant is named after the winner and the block that differs, such as `trial 3 without blocks[0]`.
 """
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from cnnsearch.certainty import Interval, difference_interval, pooled_deviation
 from cnnsearch.events import Retrained
 from cnnsearch.history import Run
 from cnnsearch.verdict import Row, decided
+
+VARIANT = r"(?:without blocks\[\d+\]|blocks\[\d+\] (?:halved|doubled))"
 
 
 class Difference(NamedTuple):
@@ -68,8 +71,9 @@ def ablation(run: Run) -> Ablation | None:
 
 
 def _own(varied: Iterable[Retrained], winner: Row) -> list[Retrained]:
-    recipe = winner.trainings[0].recipe
-    own = (each for each in varied if each.entrant.startswith(f"{winner.entrant} ") and each.recipe == recipe)
+    """Give the trainings of the winner's variants, by block; what has another name is none of them."""
+    recipe, name = winner.trainings[0].recipe, re.compile(f"{re.escape(winner.entrant)} {VARIANT}")
+    own = (each for each in varied if name.fullmatch(each.entrant) and each.recipe == recipe)
     return sorted(own, key=lambda each: (_place(_short(each.entrant, winner)), each.seed))
 
 

@@ -513,8 +513,14 @@ FILES: dict[str, tuple[dict[str, Any], str]] = {
         with_(labels=np.array(["cat", "dog"])[LABELS], test_images=IMAGES, test_labels=LABELS),
         f"test_labels: {NUMBERS}; save them as texts too, or name the classes",
     ),
-    "labels as truth values": (with_(labels=LABELS > 0), f"labels: its dtype is bool; {WHOLE}"),
-    "labels as bytes": (with_(labels=LABELS.astype("S")), f"labels: its dtype is |S21; {WHOLE}"),
+    "labels as truth values": (
+        with_(labels=LABELS > 0),
+        f"labels: its dtype is bool; {WHOLE}; labels.astype(int) makes them so",
+    ),
+    "labels as bytes": (
+        with_(labels=LABELS.astype("S")),
+        f"labels: its dtype is |S21; {WHOLE}; labels.astype(str) makes them so",
+    ),
     "a gap": (
         labels_with([3, 3], slice(3, 5)),
         ("labels: no image has the label 2, and without `classes` the labels go from 0 to 3 without a gap;"

@@ -63,6 +63,13 @@ def test_a_line_of_the_version_without_checksums_is_read() -> None:
     assert to_line(from_line(line)) == now
 
 
+def test_a_training_that_is_complete_has_accuracies(folder: Path) -> None:
+    with (folder / RECORD).open("ab") as record:
+        record.write(b'{"event":"retrained","entrant":"trial 0","seed":0,"state":"complete","parameters":1,"macs":1}\n')
+    with pytest.raises(RunError, match=r"record.jsonl, line \d+: not an event of a run: .*\"entrant\":\"trial 0\""):
+        history.read(folder)
+
+
 def test_a_record_cut_off_anywhere_is_read_up_to_there(folder: Path) -> None:
     whole = (folder / RECORD).read_bytes()
     trials = history.read(folder).trials

@@ -114,6 +114,8 @@ def test_the_forecast_follows_from_the_last_runs_speed(tmp_path: Path, monkeypat
     # Finals of 5 candidates, 2 baselines and twice 2 more seeds, 30 s each, on 2 workers: 6 turns, 180 s.
     assert line("forecast") == f"forecast  about 3 min for the search and 3 min for the finals, {when}"
     assert line("forecast", finals=None) == f"forecast  about 3 min for the search, {when}"
+    costs = {"finals": None, "objectives": {"parameters": {}}}
+    assert line("forecast", **costs) == f"forecast  at least 3 min for the search, {when}", "the best of every size"
     write_run(tmp_path / "x", states=("complete", "stopped") * 5)
     there = {"runs": str(tmp_path), "name": "x"}
     assert line("forecast", finals=None, **there) == f"forecast  about 2 min for the search, {when}"

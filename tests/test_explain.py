@@ -142,6 +142,7 @@ def ablated(tmp_path: Path) -> Path:
         varied(to, "trial 0 without blocks[1]", None, "diverged: the loss is <nan>")
         varied(to, "trial 0 blocks[1] halved", None, "out of memory: 3 MB", seed=1)
         varied(to, "trial 1 without blocks[0]", None, "of an earlier winner")
+        varied(to, "trial 0 in another way", 0.5)  # of somebody else's record
     return folder
 
 

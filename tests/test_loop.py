@@ -37,7 +37,7 @@ from cnnsearch.history import Run
 from cnnsearch.messages import MOST_DEATHS, Died, Done, Epoch, Event, Job
 from cnnsearch.plan import Plan
 from cnnsearch.report.write import write_report
-from cnnsearch.study import asking, ending, loop
+from cnnsearch.study import asking, conduct, ending, loop
 from cnnsearch.study.ledger import Ledger, Need
 from cnnsearch.study.screen import Screen
 from cnnsearch.terminal import Bar
@@ -359,6 +359,35 @@ def test_a_call_goes_on_to_the_end_of_an_epoch_for_as_long_again(
         ends.append((run.state, clock[0] - began))
     assert all(seconds <= 120 + pace / 10 for _, seconds in ends)
     assert [state for state, _ in ends] == ["out_of_time"] * (calls - 1 if calls else 5) + ["complete"] * bool(calls)
+
+
+@pytest.mark.parametrize("slack", [-1e9, 1e9])
+def test_random_search_whose_minutes_were_over_goes_on_until_it_had_as_long_as_the_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slack: float
+) -> None:
+    monkeypatch.setattr(conduct, "hold", lambda *_, **__: None)
+    monkeypatch.setattr(conduct, "SAME_TIME", slack)
+    finals = {"baselines": ["random-search"]}
+    wanted = plan(tmp_path, SIX_NETWORKS, budget={"trials": 3}, name="x", finals=finals)
+    search(wanted)
+    twin = tmp_path / "x-random"
+    with record.own(twin) as to:
+        to.append(Closed(state="out_of_time"))
+    search(wanted)
+    assert history.read(twin).state == ("out_of_time" if slack > 0 else "complete")
+
+
+def test_after_five_bugs_at_the_end_of_the_budget_the_way_to_the_finals_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("cnnsearch.terminal.Bar.say", lambda _, text, **__: said.append(text))
+    wanted = plan(tmp_path, budget={"trials": 6})
+    run, _ = search(wanted, in_turn(learn, *[fail("bug", "KeyError: 'channels'")] * 5))
+    assert run.state == "failed"
+    search(wanted)
+    way_out = f"`python -m cnnsearch.evaluate {wanted.folder}` holds the finals of those that did not fail"
+    assert said[-1] == f"the search of {wanted.folder} is over with 6 trials; --trials N asks for more, and {way_out}"
 
 
 def test_a_space_of_which_everything_was_tried_is_exhausted(tmp_path: Path) -> None:

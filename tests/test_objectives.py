@@ -318,8 +318,18 @@ def test_one_network_is_measured_once_whatever_it_is_trained_by(tmp_path: Path) 
 def test_an_objective_of_at_most_is_told_where_limits_stand(tmp_path: Path) -> None:
     with pytest.raises(InvalidSpecError) as caught:
         plan(tmp_path, SMALL, objectives={"macs": {"at_most": 9}})
-    law = "what no network may exceed stands in `limits`, as max_macs; an objective is to be as small as possible"
+    law = "an objective is to be as small as possible; what no network may exceed stands in `limits`, as max_macs"
     assert str(caught.value) == f"objectives.macs.at_most: {law}"
+
+
+@pytest.mark.parametrize(
+    ("asked", "law"), [("at_most", "an objective is to be as small as possible"), ("at_least", "a cost has no floor")]
+)
+def test_a_latency_that_nobody_can_limit_is_not_sent_to_the_limits(tmp_path: Path, asked: str, law: str) -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        plan(tmp_path, SMALL, objectives={"latency": {asked: 0.01}})
+    way_out = "a latency cannot be limited, only sought to be small: {latency: {}}"
+    assert str(caught.value) == f"objectives.latency.{asked}: {law}; {way_out}"
 
 
 def test_without_that_objective_no_latency_is_measured(several: tuple[Plan, Run]) -> None:

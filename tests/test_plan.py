@@ -125,6 +125,14 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
             ("dataset: 'MNIST' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is there; "
             "perhaps you meant 'mnist'"),
         ),
+        (
+            {"recipe": {"choice": [{"epochs": 1}, {"epochs": 2}]}},
+            "recipe: holes stand within it, and not in its place, as in recipe: {epochs: {choice: [1, 2]}}",
+        ),
+        (
+            {"space": {"choice": [{"blocks": []}]}},
+            "space: holes stand within it, and not in its place, as in space: {blocks: {choice: [...]}}",
+        ),
         ({"sampler": "tpe"}, "sampler: must be a mapping such as {kind: ...}, not 'tpe'"),
         ({"seed": "0"}, "seed: input should be a valid integer, not '0'"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, not -1"),
@@ -427,6 +435,9 @@ FLOOR = (
 NAMES = "'validation_accuracy', 'parameters', 'macs', 'weight_bytes', 'activation_bytes' or 'latency'"
 
 
+NO_FLOOR = "a cost has no floor; what no network may exceed stands in `limits`, as max_parameters"
+
+
 @pytest.mark.parametrize(
     ("objectives", "law"),
     [
@@ -437,11 +448,11 @@ NAMES = "'validation_accuracy', 'parameters', 'macs', 'weight_bytes', 'activatio
         ),
         (
             {"parameters": {"at_least": 5}},
-            "objectives.parameters.at_least: a cost has no floor; what no network may exceed stands in `limits`",
+            f"objectives.parameters.at_least: {NO_FLOOR}",
         ),
         (
             {"parameters": {"at_least": 0.5}},
-            "objectives.parameters.at_least: a cost has no floor; what no network may exceed stands in `limits`",
+            f"objectives.parameters.at_least: {NO_FLOOR}",
         ),
         ({"speed": {}}, f"objectives.speed: input should be {NAMES}, not 'speed'"),
         (
