@@ -132,9 +132,9 @@ def decided(run: Run) -> Verdict | None:
 
 def verdict(run: Run) -> Verdict | None:
     """Read the finals of a run as far as they came; None where no finalist is trained to its end."""
+    finals = run.finals
     if not run.retrained:
         return None
-    finals = run.finals
     rows = _rows(run, finals)
     candidates = [row for row in rows if row.trial]
     if not candidates:
