@@ -1,7 +1,8 @@
 """What is one layer: its fields, what it makes of a map, and which torch class it stands for?
 
 A layer knows its size law and its tensors in integers alone. It names its torch class as text, so that a word
-never imports torch; `build` looks the name up. Field names, meanings and defaults are those of that class.
+never imports torch; `build` looks the name up. Field names, meanings and defaults are those of that class. All layers
+stand here, one after the other, since they answer the same few questions: who adds one looks at its neighbours.
 """
 
 from collections.abc import Hashable

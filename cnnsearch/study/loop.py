@@ -7,6 +7,10 @@ one candidate, asked with the last result but those in training: asked earlier i
 no shorter for 4 or 16 of them (examples/benchmarks/README.md). It is in the record like any other; a study that ends
 before it was started begins with it when it goes on. When it is asked follows from what is in the record and not from
 the clock, so that one worker's study goes on as if it had never been cut.
+
+The class is long because it is the one place where everything that can happen meets; what can be asked without it lives
+beside it: the next candidate (`asking.py`), who waits at a rung (`rungs.py`), what is known (`ledger.py`), the minutes
+(`clock.py`).
 """
 
 import time
