@@ -105,9 +105,9 @@ MOST_DEATHS = 3
 """So many workers may die of a training; then it has failed."""
 
 
-def died(deaths: int, last: str) -> str:
-    """Say why a training failed of which so many workers died."""
-    return reason_of("worker died", f"{deaths} workers did, the last one so: {last}")
+def died(deaths: int, last: str = "") -> str:
+    """Say why a training failed of which so many workers died; how the last one did, where that is known."""
+    return reason_of("worker died", f"{deaths} workers did{last and f', the last one so: {last}'}")
 
 
 class Died(Word):

@@ -108,7 +108,7 @@ class Search:
         for trial in self.ledger.unfinished:
             candidate = Candidate(trial.network, trial.recipe, trial.asked, trial.built)
             if trial.deaths >= MOST_DEATHS:  # the study was killed before it could say so
-                self._finish(trial.number, candidate, "failed", reason_of("worker died", f"{trial.deaths} workers did"))
+                self._finish(trial.number, candidate, "failed", died(trial.deaths))
                 continue
             spent = self.ledger.seconds_of(trial.number)
             live = Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0, spent=spent)
