@@ -134,6 +134,12 @@ class FinalsClosed(_Event):
     event: Literal["finals_closed"] = "finals_closed"
 
 
+class FinalsInterrupted(_Event):
+    """The coordinator let go of finals that did not come to their end; until then they took time."""
+
+    event: Literal["finals_interrupted"] = "finals_interrupted"
+
+
 class Retrained(_Event):
     """A training of the finals is over: an entrant's, with one of its seeds."""
 
@@ -193,7 +199,7 @@ class Tested(_Event):
 
 
 _OfSearch = Opened | Asked | Started | Epoch | Finished | Interrupted | Closed
-_OfFinals = FinalsOpened | FinalsClosed | Retrained | TestOpened | Tested
+_OfFinals = FinalsOpened | FinalsInterrupted | FinalsClosed | Retrained | TestOpened | Tested
 Event = _OfSearch | _OfFinals
 
 _CHECKSUM = b',"crc":"'

@@ -734,7 +734,7 @@ def test_others_after_finals_without_a_last_word_keep_the_former_winners_files(
         evaluate(study, finals={"epochs": 2}, quiet=True)
     begun = history.read(study)
     assert begun.finals_are_open
-    assert begun.finals_seconds == pytest.approx(seconds, abs=1e-3), "which ended when they did"
+    assert seconds < begun.finals_seconds < seconds + 1, "the former ones ended when they did"
     assert (study / "winner/weights.safetensors").read_bytes() == weights
 
 

@@ -883,3 +883,13 @@ def test_where_costs_count_time_is_kept_for_the_best_of_every_size(
     run, executor = search(wanted, at_a_pace(10, [1], 2, monkeypatch), 2)
     gone_on = {job.trial for job in executor.jobs if not job.rungs}
     assert gone_on == {trial.number for trial in run.trials if trial.state == "complete"}
+
+
+def test_nobody_is_looked_at_first_in_the_second_half_of_the_minutes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pruner = {"kind": "successive", "rungs": [1], "keep": 0.1, "startup": 0}
+    wanted = plan(tmp_path, budget={"trials": 9, "minutes": 5}, pruner=pruner)
+    run, executor = search(wanted, at_a_pace(120, [1], 1, monkeypatch))  # the first look ends after 160 s of 300
+    assert [job.trial for job in executor.jobs] == [0, 0]
+    assert (states(run), run.state) == (["running", "running"], "out_of_time"), "the second was asked ahead"

@@ -16,7 +16,7 @@ from made_runs import BEGIN, STATES, asked, draw, network, story, write_run
 import cnnsearch
 from cnnsearch import record, trials
 from cnnsearch.errors import RunError
-from cnnsearch.events import Epoch, FinalState, Finished, Started
+from cnnsearch.events import Closed, Epoch, FinalState, Finished, Started
 from cnnsearch.history import Run, read
 from cnnsearch.network import Network
 from cnnsearch.objectives import WORDS, Aim
@@ -230,6 +230,18 @@ def test_importances_of_a_plan_without_holes_say_why_there_are_none(tmp_path: Pa
             to.append(Finished(trial=trial, state="complete", score=trial / 10))
     drawing = figures.draw(FIGURES[2], _material(read(folder)))
     assert drawing.reason == "importances need holes that more than one value was built in"
+
+
+def test_the_curves_of_trials_that_wait_to_go_on_are_drawn(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", states=(), closed=None)
+    with record.own(folder) as to:
+        for event in story(0, "complete")[:-1]:
+            to.append(event)
+        to.append(Closed(state="interrupted"))
+    run = read(folder)
+    (curve,) = charts.curves(_material(run))[0].data
+    assert [trial.state for trial in run.trials] == ["running"]
+    assert list(curve.y) == [100 * epoch.validation_accuracy for epoch in run.trials[0].epochs]
 
 
 def _breaks(material: Material) -> list[go.Figure]:

@@ -42,6 +42,7 @@ def test_the_summary_says_what_its_page_promises(tmp_path: Path) -> None:
             "validation_accuracy": best.score,
             "parameters": best.parameters,
             "macs": best.macs,
+            "latency": None,
             "network": "best/network.json",
             "weights": "best/weights.safetensors",
         },

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from cnnsearch.evaluate.entrants import Field, field, simple_names
 from cnnsearch.evaluate.machine import UNCHANGED, Machine
 from cnnsearch.evaluate.publish import renew
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings, make_ready
-from cnnsearch.events import FinalsClosed, FinalsOpened
+from cnnsearch.events import FinalsClosed, FinalsInterrupted, FinalsOpened
 from cnnsearch.files import write_whole
 from cnnsearch.history import PLAN, Run
 from cnnsearch.imports import import_kinds
@@ -91,8 +92,13 @@ def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> No
             write_whole(folder / PLAN, json.dumps(run.plan, indent=2) + "\n")
         if not are_over:
             renew(history.read(folder))
-            trainings.run_in_workers(plan)
-            _judge(plan, folder, record, bar)
+            try:
+                trainings.run_in_workers(plan)
+                _judge(plan, folder, record, bar)
+            except BaseException:
+                with suppress(RunError):  # a full disk takes this neither
+                    record.append(FinalsInterrupted())
+                raise
             record.append(FinalsClosed())
     renew(history.read(folder))
 

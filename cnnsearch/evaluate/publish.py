@@ -2,10 +2,11 @@
 
 `winner/` holds its network and the weights of its best seed on validation. In `summary.json` stand `finals` (null,
 "not over" or "over") and, once they are over, `winner`: entrant, trial, validation_accuracy (mean over seeds),
-validation_interval, validation_accuracy_per_seed, network, weights (paths within the run), parameters, macs,
-test_accuracy (of the shipped weights), test_interval, test_images, test_accuracy_per_seed, optimism_gap, test_opened,
-meets_floor (null where there is none), seconds (of the finals), and compared: for each other finalist and each baseline
-entrant, parameters, validation_accuracy, test_accuracy, only_winner_right, only_other_right and p_value.
+validation_interval, validation_accuracy_per_seed, network, weights (paths within the run), parameters, macs, latency
+(as of the search's best), test_accuracy (of the shipped weights), test_interval, test_images, test_accuracy_per_seed,
+optimism_gap, test_opened, meets_floor (null where there is none), seconds (of the finals), and compared: for each other
+finalist and each baseline entrant, parameters, latency, validation_accuracy, test_accuracy, only_winner_right,
+only_other_right and p_value.
 Accuracies are fractions; intervals are [low, high] at 95 %; fields are added, never renamed.
 """
 
@@ -82,6 +83,7 @@ def _figures(verdict: Verdict) -> dict[str, Plain]:
         "weights": WINNER_WEIGHTS,
         "parameters": winner.parameters,
         "macs": winner.trainings[0].macs,
+        "latency": _latency(winner),
         "test_accuracy": winner.test_accuracy,
         "test_interval": winner.test_interval,
         "test_images": tested and tested.images,
@@ -93,11 +95,16 @@ def _figures(verdict: Verdict) -> dict[str, Plain]:
     }
 
 
+def _latency(row: Row) -> Plain:
+    return row.trial and row.trial.latency and row.trial.latency._asdict()
+
+
 def _compared(row: Row) -> dict[str, Plain]:
     assert row.against
     return {
         "entrant": row.entrant,
         "parameters": row.parameters,
+        "latency": _latency(row),
         "validation_accuracy": row.mean,
         "test_accuracy": row.test_accuracy,
         **row.against._asdict(),

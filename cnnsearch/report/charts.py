@@ -1,6 +1,7 @@
 """How is each figure of a run drawn?"""
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -219,7 +220,7 @@ def _slice(study: optuna.Study, hole: str, zoom: list[float]) -> Chart:
 
 def curves(material: Material) -> Sequence[Chart]:
     """Draw accuracy after each epoch."""
-    figure: Chart = optuna.visualization.plot_intermediate_values(material.study)
+    figure: Chart = optuna.visualization.plot_intermediate_values(_awake(material.study))
     if not figure.data:
         raise NotYetError("learning curves need at least 1 trained epoch; there is none")
     curves = sorted(figure.data, key=lambda curve: curve.y[-1], reverse=True)[:MOST_CURVES]
@@ -231,6 +232,15 @@ def curves(material: Material) -> Sequence[Chart]:
     figure.data = tuple(curves)
     figure.update_xaxes(title="epoch", dtick=1 if max(max(curve.x) for curve in curves) <= 20 else None)  # noqa: PLR2004
     return [figure.update_yaxes(title=ACCURACY, range=_zoom([curve.y[-1] for curve in curves], spread=8))]
+
+
+def _awake(study: optuna.Study) -> optuna.Study:
+    """Let trials that wait to go on run: of others Optuna draws no curve."""
+    told = [copy(trial) for trial in study.get_trials(deepcopy=False)]
+    for trial in told:
+        if trial.state == TrialState.WAITING:
+            trial.state = TrialState.RUNNING
+    return in_memory(told, study.study_name)
 
 
 def timeline(material: Material) -> Sequence[Chart]:

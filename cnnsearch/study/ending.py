@@ -36,8 +36,9 @@ def show(run: Run, notice: str) -> int:
     else:
         screen.print("No candidate was trained to its end.", style="bold red")
         if run.state == "out_of_time":
-            minutes = f"{run.plan['budget']['minutes']:g} minutes"
-            screen.print(f"{minutes} may have been too few; the same command goes on, --minutes N gives more.")
+            minutes = run.plan["budget"]["minutes"]
+            told = f"{minutes:g} {'minute' if minutes == 1 else 'minutes'}"
+            screen.print(f"{told} may have been too few; the same command goes on, --minutes N gives more.")
     away = [trial.reason for trial in run.trials if trial.state == "turned_away"]
     if away and run.state == "no_new_candidate":
         screen.print(f"Raise the limit or allow smaller networks; the last one turned away: {away[-1]}", markup=False)

@@ -66,7 +66,7 @@ class Search:
         """Search until the budget is spent, or nothing is left to try; say which."""
         self._take_up()
         while (end := self._end()) is None or self.live or (end != "failed" and self._wake()):
-            if end == "failed" or self.clock.is_over:
+            if end == "failed" or self.clock.is_over(self.live):
                 break
             is_idle = (end is not None and not self.waiting) or not self._feed()
             event = self._next_event(is_idle=is_idle)
@@ -124,7 +124,8 @@ class Search:
             return "failed"
         if self.waiting:
             return None
-        if self.ledger.counted + len(self.live) + len(self.rungs) >= self.plan.budget.trials or self.rungs.asks_no_more:
+        begun = self.ledger.counted + len(self.live) + len(self.rungs)
+        if begun >= self.plan.budget.trials or self.rungs.asks_no_more(any_live=bool(self.live)):
             return "complete"
         return self.asking.end
 
@@ -137,6 +138,8 @@ class Search:
 
     def _feed(self) -> bool:
         """Give a free slot what waits, and ask for the next candidate; say whether there was anything to do."""
+        if self.clock.is_late and self.live:
+            return False
         submits = self._submit_waiting()
         asks = not self.waiting and self._end() is None and (self.executor.free > 0 or self._newest_is_live())
         if asks and (live := self.asking.next()):
@@ -148,6 +151,8 @@ class Search:
         return self.ledger.next_trial - 1 in self.live
 
     def _submit_waiting(self) -> bool:
+        if self.rungs.asks_no_more(any_live=bool(self.live)):  # one asked ahead begins the next call
+            self.waiting = [live for live in self.waiting if live.attempts]
         if not self.waiting or not self.executor.free:
             return False
         live = self.waiting.pop(0)
@@ -250,7 +255,7 @@ class Search:
 
     def _wake(self) -> bool:
         """Let the best of those that wait at a rung go on, and stop the others; False when none waits."""
-        if self.clock.is_over:
+        if self.clock.is_over(self.live):
             return False
         goes, stops = self.rungs.wake()
         if goes or stops:
@@ -299,7 +304,7 @@ class Search:
         if since is not None:
             self.clock.hear_end()
         self.record.append(Finished(trial=number, state=state, reason=reason, score=score, seconds=seconds))
-        if self._end() is None and not self.clock.is_over:
+        if self._end() is None and not self.clock.is_late:
             self._submit_waiting()  # before all else: a worker waits
         outcome = self._outcome(number, candidate, state, reason, score)
         self.ledger.states[state] += 1

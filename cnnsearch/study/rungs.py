@@ -38,10 +38,13 @@ class Rungs:
         """Count the trials that wait."""
         return len(self._resting)
 
-    @property
-    def asks_no_more(self) -> bool:
-        """Say whether the time is over for new ones: what is left of the minutes is for those that go on."""
-        return time.monotonic() > self._latest
+    def asks_no_more(self, *, any_live: bool) -> bool:
+        """Say whether the time is over for new ones: what is left of the minutes is for those that go on.
+
+        Until one waits who might, half of the minutes is for looks, as long as any is under way.
+        """
+        latest = min(self._latest, self._half_time) if any_live and self.all_wait else self._latest
+        return time.monotonic() > latest
 
     def ahead(self, live: Live) -> tuple[int, ...]:
         """Give the epochs after which a trial may be stopped yet; after its last one nothing is left to stop."""
@@ -65,7 +68,7 @@ class Rungs:
     def rest(self, live: Live, seconds: float) -> None:
         """Let a trial wait at its rung until all are there, or until the best need the time that is left."""
         self._resting[live.trial] = Resting(live, seconds)
-        if self._deadline < float("inf") and not self.asks_no_more:
+        if self._deadline < float("inf") and time.monotonic() <= self._latest:
             self._latest = min(self._half_time, self._deadline - self._need())
 
     def _need(self) -> float:

@@ -2,11 +2,12 @@
 
 name, state (running, complete, out_of_time, interrupted, exhausted, no_new_candidate, failed), dataset, notice ("" or
 why another data set was taken), seed, seconds (over all invocations), trials {complete, stopped, failed}, turned_away,
-repeated, best {trial, validation_accuracy (from 0 to 1), parameters, macs, network, weights (paths within the run)} or
-null, objectives (as in the plan: validation_accuracy, with at_least or null, and the costs that shall be small), front
-(a list of {trial, validation_accuracy, costs} of the complete trials that no other beats in all objectives, the
-cheapest first; where accuracy is the only objective, the cost is parameters), versions, finals (null, "not over" or
-"over") and winner: null until they are over, then what cnnsearch/evaluate/publish.py lists.
+repeated, best {trial, validation_accuracy (from 0 to 1), parameters, macs, latency ({seconds, low, high} of one image,
+or null where none was asked for), network, weights (paths within the run)} or null, objectives (as in the plan:
+validation_accuracy, with at_least or null, and the costs that shall be small), front (a list of {trial,
+validation_accuracy, costs} of the complete trials that no other beats in all objectives, the cheapest first; where
+accuracy is the only objective, the cost is parameters), versions, finals (null, "not over" or "over") and winner: null
+until they are over, then what cnnsearch/evaluate/publish.py lists.
 """
 
 import json
@@ -41,6 +42,7 @@ def summarize(plan: Plan, ledger: Ledger, state: str, seconds: float, notice: st
             "validation_accuracy": best.score,
             "parameters": best.parameters,
             "macs": best.macs,
+            "latency": (latency := ledger.latencies.get(best.trial)) and latency._asdict(),
             "network": BEST_NETWORK,
             "weights": BEST_WEIGHTS,
         },
