@@ -15,6 +15,8 @@ HOLES = ("choice", "int", "float", "repeat")
 """What opens a hole where a value might stand."""
 _BOUNDS = {"low", "high", "min", "max"}  # what others name the ends of a range
 FEW_KEYS = 6  # so many are listed
+_FOLLOW = frozenset({"in_channels", "in_features", "num_features"})
+"""Arguments of torch's layers that nobody need give here."""
 _OF_LENGTH = {"too_short", "too_long"}  # pydantic's own names of faults
 
 
@@ -197,6 +199,8 @@ def _near_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
 
 
 def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel]) -> str:
+    if path[-1] in _FOLLOW:
+        return "it follows from what comes before; leave it out"
     near = _deeper_keys(path, word) or [*_near_keys(path, word), *_long_keys(path, word)][:1]
     if near:
         return f"perhaps you meant {' or '.join(map(repr, near))}"

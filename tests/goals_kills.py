@@ -218,15 +218,15 @@ def _trained(kill: tuple[str, int] | None) -> tuple[list[tuple[object, ...]], by
         (where / "often.py").write_text((HERE / "often.py").read_text())
         recipe = {**TINY["recipe"], "epochs": EPOCHS, "optimizer": "muon"}
         name = plan_of(where, 3, 1, recipe=recipe, imports=["often"], pruner={"kind": "none"})
-        process = start(where, name)
         if kill:
+            process = start(where, name)
             victim, epochs = kill
             until(lambda: len(told(record(where).with_name("epochs.jsonl"))) >= epochs)
             workers = [each for each in processes_in(where) if each.pid != process.pid]
             for each in workers if victim == "worker" else [process]:
                 each.send_signal(signal.SIGKILL)
-        end_of(process)
-        until(lambda: not processes_in(where))
+            end_of(process)
+            until(lambda: not processes_in(where))
         status, _, err = run(where, name)
         assert (status, err) == (0, ""), f"exit status {status}: {err[-200:]}"
         found = read(where)

@@ -238,7 +238,7 @@ def test_five_bugs_end_the_study_with_their_last_line_on_the_screen(folder: Path
     assert [trial.state for trial in read(folder).trials] == [*["failed"] * 5, "running"]  # asked ahead
     assert out.count("    bug: KeyError: 'channels'\n") == 5
     assert "No candidate was trained to its end." in out
-    assert "5 candidates in a row ended in a bug of the program: see log/." in out
+    assert "Failed: candidate after candidate ended in a bug of the program, see log/. 0 complete," in out
     assert (folder / "runs/x/log/worker-0.log").read_text().count("Traceback (most recent call last)") == 5
 
 

@@ -79,6 +79,10 @@ WHOLE = "input should be a valid integer, not"
             "blocks[0].batchnorm: must be a mapping such as {eps: ...}, not False; null leaves it out",
         ),
         (conv(groups=0), "blocks[0].conv.groups: input should be greater than or equal to 1, not 0"),
+        (
+            conv(in_channels=3),
+            "blocks[0].conv.in_channels: unknown key; it follows from what comes before; leave it out",
+        ),
         (conv(kernal=3), "blocks[0].conv.kernal: unknown key; is it misspelt, or does it belong elsewhere?"),
         (conv(**{"": 3}), "blocks[0].conv.'': unknown key; is it misspelt, or does it belong elsewhere?"),
         ({"conv": {"out_channels": 4}}, "blocks[0].conv.kernel_size: missing; this key must be given"),
