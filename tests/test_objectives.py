@@ -30,6 +30,7 @@ from cnnsearch.study.screen import table_of
 from cnnsearch.study.summary import SUMMARY
 from cnnsearch.text import read_file
 from cnnsearch.trials import study
+from cnnsearch.units import percent
 
 CONV = {"out_channels": {"int": [1, 16]}, "kernel_size": {"choice": [1, 3, 5]}, "padding": "same"}
 SMALL: dict[str, Any] = {
@@ -255,6 +256,20 @@ def test_the_table_at_the_end_shows_the_best_or_the_front(tmp_path: Path, object
     assert len(shown) > 1
     title = "The Pareto front of" if is_front else "The best networks of"
     assert table.title == f"{title} {run.folder.name}: {run.aim}"
+
+
+def test_those_that_do_not_reach_a_floor_stand_below_a_line(tmp_path: Path) -> None:
+    run, _ = search(plan(tmp_path, SMALL, budget={"trials": 12}))
+    least, most = run.ranked[-1].accuracy, run.ranked[0].accuracy
+    for floor, lines, caption in (
+        (least, 1, None),
+        (most, 1, f"Those below the line do not reach {percent(most)}."),
+        (most + 0.001, 0, f"None of them reaches {percent(most + 0.001)}."),
+    ):
+        sought = {"validation_accuracy": {"at_least": floor}, "parameters": {}}
+        table = table_of(run._replace(plan={**run.plan, "objectives": sought}))
+        assert sum(row.end_section for row in table.rows) == lines
+        assert table.caption == caption
 
 
 # Latency

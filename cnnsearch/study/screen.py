@@ -129,7 +129,7 @@ def _named(candidate: Candidate) -> str:
 def table_of(run: Run) -> Table:
     """Make the table of the best networks, where several things are sought of those that none beats in all of them.
 
-    What was drawn for the recipe has a column where anything was.
+    What was drawn for the recipe has a column where anything was. Those that do not reach a floor stand below a line.
     """
     title, best = f"The best networks of {run.folder.name}", run.ranked[:MOST_ROWS]
     if run.aim.costs and run.aim.floor is None:
@@ -140,7 +140,14 @@ def table_of(run: Run) -> Table:
     costs: tuple[Name, ...] = ("parameters", "macs", *run.aim.besides)
     for name in ("trial", "validation accuracy", *(HEADS[cost] for cost in costs), *words):
         table.add_column(name, justify="left" if name in words else "right")
-    for trial, recipe in zip(best, recipes, strict=True):
+    floor = run.aim.floor or 0.0
+    reaching = sum(trial.accuracy >= floor for trial in best)
+    for place, (trial, recipe) in enumerate(zip(best, recipes, strict=True), start=1):
         prices = (price_tag(cost, trial, trial.latency) for cost in costs)
-        table.add_row(f"{trial.number}", percent(trial.accuracy), *prices, *(trial.short, recipe)[: len(words)])
+        cells = f"{trial.number}", percent(trial.accuracy), *prices, *(trial.short, recipe)[: len(words)]
+        table.add_row(*cells, end_section=place == reaching)
+    if reaching < len(best):
+        table.caption = (
+            f"{'Those below the line do not reach' if reaching else 'None of them reaches'} {percent(floor)}."
+        )
     return table
