@@ -5,10 +5,14 @@ that cost as much or less in everything. Costs are exact before training, so one
 of is beaten where it stands, and the cheapest so far has nobody to fear. Halving and median compare as they arrive, and
 nothing waits for others (Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning", algorithm 2);
 successive halving is asked when all are there.
+
+Axes: N trials, C costs.
 """
 
 from collections.abc import Collection, Mapping
 from statistics import median
+
+import numpy as np
 
 from cnnsearch.parts import Pruner
 from cnnsearch.ranking import Standing, costs_no_more
@@ -44,10 +48,11 @@ def best_share(pruner: Pruner, standings: Mapping[int, Standing]) -> set[int]:
     if len(standings) <= pruner.startup:
         return set(standings)
     ranked = sorted(standings, key=lambda trial: (-standings[trial].accuracy, trial))
+    costs_NC = np.array([standings[trial].costs for trial in ranked])
     goes: set[int] = set()
     for costs in {standing.costs for standing in standings.values()}:
-        rivals = [trial for trial in ranked if costs_no_more(standings[trial], Standing(1, costs))]
-        best = rivals[: allowed(pruner, len(rivals))]
+        rivals = np.flatnonzero((costs_NC <= costs).all(axis=1)).tolist()
+        best = [ranked[place] for place in rivals[: allowed(pruner, len(rivals))]]
         goes |= {trial for trial in best if standings[trial].costs == costs}
     return goes
 
