@@ -209,7 +209,7 @@ def equal(count: int) -> str:
     return f"{told}: the same trials, values and weights in {count} of {count}"
 
 
-EPOCHS = 6
+EPOCHS = 4
 
 
 def _trained(kill: tuple[str, int] | None) -> tuple[list[tuple[object, ...]], bytes]:
