@@ -132,7 +132,7 @@ def decided(run: Run) -> Verdict | None:
 
 def verdict(run: Run) -> Verdict | None:
     """Read the finals of a run as far as they came; None where no finalist is trained to its end."""
-    finals = run.finals
+    finals = run.finals  # read in any case: a plan whose finals nobody knows is refused
     if not run.retrained:
         return None
     rows = _rows(run, finals)

@@ -235,7 +235,9 @@ def curves(material: Material) -> Sequence[Chart]:
 
 
 def _awake(study: optuna.Study) -> optuna.Study:
-    """Let trials that wait to go on run: of others Optuna draws no curve."""
+    """Let trials that wait to go on run, where there are any: Optuna draws no curve of them."""
+    if not study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+        return study
     told = [copy(trial) for trial in study.get_trials(deepcopy=False)]
     for trial in told:
         if trial.state == TrialState.WAITING:
