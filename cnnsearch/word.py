@@ -14,9 +14,25 @@ from cnnsearch.text import read_json
 HOLES = ("choice", "int", "float", "repeat")
 """What opens a hole where a value might stand."""
 _BOUNDS = {"low", "high", "min", "max"}  # what others name the ends of a range
+_RANGES = {
+    "uniform": "",
+    "range": "",
+    "randint": "",
+    "loguniform": ', "log": true',
+    "log": ', "log": true',
+}  # and itself
+_TRUTH = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 FEW_KEYS = 6  # so many are listed
-_FOLLOW = frozenset({"in_channels", "in_features", "num_features"})
-"""Arguments of torch's layers that nobody need give here."""
+_FOLLOWS = "it follows from what comes before; leave it out"
+_MEASURED = "no limit keeps a time, which is measured; seek it to be small with objectives: {latency: {}}"
+_NOWHERE = {
+    "in_channels": _FOLLOWS,
+    "in_features": _FOLLOWS,
+    "num_features": _FOLLOWS,
+    "latency": _MEASURED,
+    "max_latency": _MEASURED,
+}
+"""Keys that many look for, and that stand nowhere."""
 _OF_LENGTH = {"too_short", "too_long"}  # pydantic's own names of faults
 
 
@@ -149,24 +165,40 @@ def _say(detail: ErrorDetails, word: type[BaseModel]) -> str:
 
 
 def _way_out(detail: ErrorDetails, word: type[BaseModel]) -> str:
-    options = re.findall("'([^']*)'", detail["msg"]) if detail["type"] == "literal_error" else []
-    near = get_close_matches(str(detail["input"])[:MOST_SHOWN].lower(), options, n=1)
+    kind, value = detail["type"], detail["input"]
+    options = re.findall("'([^']*)'", detail["msg"]) if kind == "literal_error" else []
+    near = get_close_matches(str(value)[:MOST_SHOWN].lower(), options, n=1)
     if near:
         return f"; perhaps you meant {near[0]!r}"
-    meant = hole_meant(detail["input"]) if issubclass(word, Word) and word.takes_holes else ""
-    return meant or _way_out_of_hole(detail["input"])
+    if kind == "bool_type" and isinstance(value, str) and value.lower() in _TRUTH:
+        return f"; perhaps you meant {_TRUTH[value.lower()]}"
+    open_too = issubclass(word, Word) and word.takes_holes
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"; perhaps you meant {int(value)}{', or of a range int, not float' if open_too else ''}"
+    return (hole_meant(value) if open_too else "") or _way_out_of_hole(value)
 
 
 def hole_meant(value: object) -> str:
     """Say how a choice or a range is written, where a value looks as if it were meant for one."""
+    if isinstance(value, dict):
+        return _range_meant(cast("dict[object, object]", value))
     items = cast("list[object]", value) if isinstance(value, list) else []
     scalars = {item for item in items if isinstance(item, str | int | float)}
     if 1 < len(scalars) == len(items):  # no option stands twice
         law = f'; a choice in a space is written {{"choice": {brief(items) if len(items) <= MOST_ITEMS else "[...]"}}}'
         return f"{law}, a range {_range(items)}" if _may_be_ends(items) else law
-    keys = cast("dict[object, object]", value) if isinstance(value, dict) else {}
-    ends = [*keys.values()]
-    return f"; a range in a space is written {_range(ends)}" if keys.keys() <= _BOUNDS and _may_be_ends(ends) else ""
+    return ""
+
+
+def _range_meant(value: Mapping[object, object]) -> str:
+    ends = [*value.values()]
+    if value.keys() <= _BOUNDS and _may_be_ends(ends):
+        return f"; a range in a space is written {_range(ends)}"
+    for name, more in _RANGES.items():
+        pair = value.get(name)
+        if len(value) == 1 and isinstance(pair, list) and _may_be_ends(inner := cast("list[object]", pair)):
+            return f"; a range in a space is written {_range(inner, more)}"
+    return ""
 
 
 def _way_out_of_hole(value: object) -> str:
@@ -181,9 +213,9 @@ def _may_be_ends(values: Sequence[object]) -> TypeGuard[Sequence[float]]:
     return len(values) == 2 and all(type(value) in {int, float} for value in values)  # noqa: PLR2004 (low and high)
 
 
-def _range(ends: Sequence[float]) -> str:
+def _range(ends: Sequence[float], more: str = "") -> str:
     kind = "int" if all(isinstance(end, int) for end in ends) else "float"
-    return f'{{"{kind}": {brief(sorted(ends))}}}'
+    return f'{{"{kind}": {brief(sorted(ends))}{more}}}'
 
 
 def _is_secret(path: Sequence[str | int], word: type[BaseModel]) -> bool:
@@ -199,8 +231,8 @@ def _near_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
 
 
 def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel]) -> str:
-    if path[-1] in _FOLLOW:
-        return "it follows from what comes before; leave it out"
+    if path[-1] in _NOWHERE:
+        return _NOWHERE[str(path[-1])]
     near = _deeper_keys(path, word) or [*_near_keys(path, word), *_long_keys(path, word)][:1]
     if near:
         return f"perhaps you meant {' or '.join(map(repr, near))}"

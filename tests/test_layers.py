@@ -133,7 +133,7 @@ WHOLE = "input should be a valid integer, not"
         ({**conv(), "maxpool": {}}, "blocks[0].maxpool.kernel_size: missing; this key must be given"),
         (
             {**conv(), "maxpool": {"kernel_size": 2, "ceil_mode": "yes"}},
-            "blocks[0].maxpool.ceil_mode: input should be a valid boolean, not 'yes'",
+            "blocks[0].maxpool.ceil_mode: input should be a valid boolean, not 'yes'; perhaps you meant true",
         ),
         ({**conv(), "batchnorm": {"eps": 0}}, "blocks[0].batchnorm.eps: input should be greater than 0, not 0"),
         (
@@ -159,7 +159,7 @@ def test_a_fault_has_its_place_its_law_and_its_numbers(block: object, fault: str
 def test_all_faults_are_told_at_once() -> None:
     assert faults_of(conv(stride=0, bias="no")) == [
         "blocks[0].conv.stride: must be from 1 to 1024, not 0",
-        "blocks[0].conv.bias: input should be a valid boolean, not 'no'",
+        "blocks[0].conv.bias: input should be a valid boolean, not 'no'; perhaps you meant false",
     ]
 
 

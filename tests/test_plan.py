@@ -148,6 +148,17 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
             ("finals.baselines: each can take part once, not ['majority', 'majority']; leave out those that stand"
              " twice"),
         ),
+        (
+            {"limits": {"max_latency": 1}},
+            ("limits.max_latency: unknown key; no limit keeps a time, which is measured; seek it to be small with "
+            "objectives: {latency: {}}"),
+        ),
+        ({"budget": {"trials": 5.0}}, "budget.trials: input should be a valid integer, not 5.0; perhaps you meant 5"),
+        (
+            {"dataset": "there_is_none.npy"},
+            ("dataset: 'there_is_none.npy' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is "
+            "there; such a file holds the arrays `images` and `labels`, as numpy.savez writes them"),
+        ),
         ({"limits": {"max_macs": 1.5}}, "limits.max_macs: input should be a valid integer, not 1.5"),
         (
             {"name": "a/b"},
