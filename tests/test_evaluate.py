@@ -590,6 +590,16 @@ def test_finals_that_go_on_with_others_name_no_winner_until_they_end(
     assert (study / "winner/weights.safetensors").exists()
 
 
+def test_an_export_of_other_weights_than_the_winners_is_told(study: Path) -> None:
+    (study / "export").mkdir()
+    exported = study / "export/weights.safetensors"
+    shutil.copyfile(study / "winner/weights.safetensors", exported)
+    assert "export/" not in as_page(history.read(study))
+    exported.write_bytes(b"of a former winner")
+    law = "export/ holds other weights, of before; python -m cnnsearch.export"
+    assert escape(f"{law} {study} writes the winner's.") in as_page(history.read(study))
+
+
 def test_whoever_was_trained_in_finals_before_stays_in_them(study: Path) -> None:
     before = decided(history.read(study))
     found = evaluate(study, finals={"candidates": 1, "finalists": 1}, quiet=True)

@@ -47,6 +47,7 @@ def _export(given: _Given) -> int:
     from cnnsearch.history import PLAN, plan_of
     from cnnsearch.imports import import_kinds
     from cnnsearch.lock import refuse_owned
+    from cnnsearch.places import EXPORT
     from cnnsearch.plan_file import imports_of
 
     refuse_owned(given.run)
@@ -57,7 +58,7 @@ def _export(given: _Given) -> int:
     from cnnsearch.export.write import export
     from cnnsearch.own.again import found_again
 
-    to, root = given.to or given.run / "export", data_root(given.data_root or plan.get("data_root"))
+    to, root = given.to or given.run / EXPORT, data_root(given.data_root or plan.get("data_root"))
     source = find(given.run)
     if plan:
         found_again(plan, given.run, root)

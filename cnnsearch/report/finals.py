@@ -6,10 +6,11 @@ from html import escape
 
 from cnnsearch.certainty import Interval
 from cnnsearch.errors import InvalidSpecError
+from cnnsearch.files import sha256_of
 from cnnsearch.history import Run
 from cnnsearch.objectives import HEADS, Aim, Name, price, price_tag
 from cnnsearch.parts import BASELINES
-from cnnsearch.places import WINNER_NETWORK, WINNER_WEIGHTS
+from cnnsearch.places import EXPORT, WEIGHTS, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report.table import named, table
 from cnnsearch.units import counted, duration, interval_in_ms, percent, times
 from cnnsearch.verdict import Row, Verdict, other_schedule, verdict
@@ -34,18 +35,10 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
             f"The weights of its best seed read {tested} of the test images right (95 % interval over images "
             f"{_range(winner.test_interval)}). The test images were opened {times(found.test_opened)}."
         )
-    for row in found.rows:
-        if row.trial is None and row.mean > winner.mean and not found.meets_floor:
-            which = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
-            others = "" if row.entrant == BASELINES["random-search"] else "a wider space, "
-            way_out = f"{others}more trials or longer finals (--finals.epochs) may find better ones"
-            yield f"The baseline {which} reads more validation images right; {way_out}."
-        if row.trial is None and _is_cheaper(row, winner, run.aim):
-            cost = run.aim.costs[0]
-            law = f"reads {percent(row.mean)}, more than is asked for, with {_tag(row, cost)} {HEADS[cost]}"
-            yield f"The baseline {row.entrant} {law}: fewer than the winner."
-        if row.trial and _is_as_fast(row, winner, run.aim):
-            yield f"{row.entrant} may be as fast: the intervals of the two latencies overlap."
+    exported = run.folder / EXPORT / WEIGHTS
+    if exported.is_file() and sha256_of(exported) != winner.shipped.sha256:
+        yield f"{EXPORT}/ holds other weights, of before; python -m cnnsearch.export {run.folder} writes the winner's."
+    yield from _rivals(found, run.aim)
     if run.aim.floor is None and not run.aim.costs:
         yield from _ahead(found, run.finals.finalists)
     if found.meets_floor is False and run.aim.floor is not None:
@@ -54,6 +47,23 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
     gap = f"{100 * abs(found.optimism_gap):.2f} points {way} the mean of its trainings in the finals"
     yield f"Optimism gap: its score in the search was {gap}{other_schedule(winner)}."
     yield f"The search took {duration(run.seconds)}, the finals {duration(run.finals_seconds)}, all calls together."
+
+
+def _rivals(found: Verdict, aim: Aim) -> Iterator[str]:
+    """Name baselines that are ahead of the winner in what was sought, and finalists that may be as fast."""
+    winner = found.winner
+    for row in found.rows:
+        if row.trial is None and row.mean > winner.mean and not found.meets_floor:
+            which = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
+            others = "" if row.entrant == BASELINES["random-search"] else "a wider space, "
+            way_out = f"{others}more trials or longer finals (--finals.epochs) may find better ones"
+            yield f"The baseline {which} reads more validation images right; {way_out}."
+        if row.trial is None and _is_cheaper(row, winner, aim):
+            cost = aim.costs[0]
+            law = f"reads {percent(row.mean)}, more than is asked for, with {_tag(row, cost)} {HEADS[cost]}"
+            yield f"The baseline {row.entrant} {law}: fewer than the winner."
+        if row.trial and _is_as_fast(row, winner, aim):
+            yield f"{row.entrant} may be as fast: the intervals of the two latencies overlap."
 
 
 def _ahead(found: Verdict, finalists: int) -> Iterator[str]:
