@@ -321,6 +321,22 @@ def test_the_program_reads_like_torch(run: Path) -> None:
     assert max(len(line) for line in text.splitlines()) <= 120
 
 
+@pytest.mark.parametrize(
+    ("pixels", "given"),
+    [
+        (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), "torch.uint8 of shape (2, 1, 8, 8)"),
+        (torch.zeros(2, 1, 8, 9), "torch.float32 of shape (2, 1, 8, 9)"),
+        (torch.zeros(1, 8, 8), "torch.float32 of shape (1, 8, 8)"),
+    ],
+    ids=["bytes", "another size", "a single image"],
+)
+def test_the_program_refuses_what_its_images_are_not(run: Path, pixels: torch.Tensor, given: str) -> None:
+    with pytest.raises(ValueError, match="pixels") as error:
+        load_program(run / "export" / "model.py")(pixels)
+    law = "the pixels must be floats from 0 to 1 of shape (images, 1, 8, 8)"
+    assert str(error.value) == f"{law}, not {given}"
+
+
 def test_sums_are_defined_only_where_there_are_some() -> None:
     plain = NETWORK.model_copy(update={"blocks": NETWORK.blocks[:1]})
     label = Label(network=Network.model_validate(plain.model_dump()), dataset="", classes=("a",), mean=(0,), std=(1,))

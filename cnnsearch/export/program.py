@@ -67,6 +67,9 @@ class Model(nn.Module):
         self.head = {head}
 
     def forward(self, pixels: Tensor) -> Tensor:
+        if pixels.shape[1:] != ({image}) or not pixels.is_floating_point():
+            given = f"{{pixels.dtype}} of shape {{tuple(pixels.shape)}}"
+            raise ValueError(f"the pixels must be floats from 0 to 1 of shape (images, {image}), not {{given}}")
         return self.head(self.blocks((pixels - self.mean) / self.std))
 
 
