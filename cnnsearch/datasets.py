@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from platformdirs import user_cache_path
 
+from cnnsearch.files import expanded
+
 
 class Facts(NamedTuple):
     """What a study must know of a data set before it is loaded."""
@@ -96,7 +98,7 @@ MNIST_FILES = (
 def data_root(given: str | None = None) -> Path:
     """Return the folder of data sets: the one given, else $CNNSEARCH_DATA, else the platform's cache folder."""
     folder = given or os.environ.get("CNNSEARCH_DATA")
-    return Path(folder).expanduser() if folder else platform_folder(user_cache_path)
+    return expanded(folder) if folder else platform_folder(user_cache_path)
 
 
 def platform_folder(find: Callable[..., Path]) -> Path:

@@ -1,4 +1,4 @@
-"""How does a file get onto the disk whole? is it the one that was written?"""
+"""How does a file get onto the disk whole, and is it the one that was written?"""
 
 import errno
 import fcntl
@@ -62,6 +62,14 @@ def _refused(law: str, error: OSError, way_out: str) -> RunError:
     if error.errno in FULL:
         return DiskFullError(f"{law} make room and give the same command again")
     return RunError(f"{law} {way_out}")
+
+
+def expanded(folder: str) -> Path:
+    """Put a home in the place of `~`; raise RunError where nobody of that name has one."""
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        raise RunError(f"{folder}: there is no such home; write the folder's whole path") from None
 
 
 def read_own(path: Path) -> bytes:
@@ -135,6 +143,11 @@ def sync_file(descriptor: int) -> None:
 def sha256_of(path: Path) -> str:
     """Give the SHA-256 of a file's content, in hexadecimal digits."""
     return sha256(path.read_bytes()).hexdigest()
+
+
+def holds(path: Path, digest: str) -> bool:
+    """Say whether a file is there with the content of this SHA-256."""
+    return path.is_file() and sha256_of(path) == digest
 
 
 def sync_folder(folder: Path) -> None:

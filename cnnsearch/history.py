@@ -53,6 +53,8 @@ class Run(NamedTuple):
     """The coordinator's time for the search, summed over its invocations."""
     versions: dict[str, str]
     notice: str
+    hosts: tuple[str, ...] = ()
+    """The machines that the search ran on, by their names."""
     retrained: tuple[Retrained, ...] = ()
     """The trainings of the finals; of one that was done again the last."""
     varied: tuple[Retrained, ...] = ()
@@ -161,6 +163,7 @@ def read(folder: Path) -> Run:
         seconds=_seconds(events, Opened),
         versions=opened[-1].versions if opened else {},
         notice=opened[-1].notice if opened else "",
+        hosts=tuple(dict.fromkeys(event.host for event in opened)),
         retrained=_last_of_each(events, "entrant"),
         varied=_last_of_each(events, "variant"),
         openings=tuple(event for event in events if isinstance(event, TestOpened)),

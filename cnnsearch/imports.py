@@ -4,17 +4,15 @@ A package offers its kinds by an entry point of the group `cnnsearch.blocks`. A 
 """
 
 import sysconfig
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from traceback import extract_tb
-from typing import cast
 
 from cnnsearch.blocks import KINDS
 from cnnsearch.errors import Fault, InvalidSpecError
-from cnnsearch.text import Plain
 
 GROUP = "cnnsearch.blocks"
 
@@ -28,14 +26,14 @@ def import_kinds(modules: Iterable[str]) -> None:
         _load(partial(import_module, module), "imports", module, way_out)
 
 
-def refuse_unknown_to_workers(space: Plain, modules: Iterable[str]) -> None:
-    """Raise InvalidSpecError for a kind of block in `space` that surely no worker would know.
+def refuse_unknown_to_workers(kinds: Container[object], modules: Iterable[str]) -> None:
+    """Raise InvalidSpecError for a kind of block, by its name, that surely no worker would know.
 
     A worker imports these modules and what installed packages offer. Which kinds these register in turn is not known
     here, so that only a kind of the program itself, or one where nothing is named at all, is surely unknown to it.
     """
     named = [*modules, *entry_points(group=GROUP)]
-    for kind in (KINDS[name] for name in _kinds(space) if name in KINDS):
+    for kind in (kind for name, kind in KINDS.items() if name in kinds):
         home = kind.__module__
         if home == "__main__":
             law = f"{kind.__name__} is a class of the program itself, which workers do not run"
@@ -43,20 +41,6 @@ def refuse_unknown_to_workers(space: Plain, modules: Iterable[str]) -> None:
         if not named and not home.startswith("cnnsearch."):
             law = f"{kind.__name__} is a class of {home}, which workers import only where a plan names it"
             raise InvalidSpecError((Fault("imports", f"{law}: ['{home}']"),))
-
-
-def _kinds(data: Plain) -> Iterator[str]:
-    """Give the names of all kinds that plain data with holes may come to have."""
-    if isinstance(data, list):
-        for item in cast("list[Plain]", data):
-            yield from _kinds(item)
-    elif isinstance(data, dict):
-        mapping = cast("dict[str, Plain]", data)
-        kind = mapping.get("kind")
-        options = cast("dict[str, Plain]", kind).get("choice") if isinstance(kind, dict) else [kind]
-        yield from (option for option in cast("list[Plain]", options or []) if isinstance(option, str))
-        for value in mapping.values():
-            yield from _kinds(value)
 
 
 def _load(load: Callable[[], object], place: str, name: str, way_out: str) -> None:

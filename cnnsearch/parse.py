@@ -56,7 +56,7 @@ def _steps(hole: Mapping[str, Plain]) -> int:
     ends: Plain = hole.get("int", hole.get("float"))
     step = hole.get("step", 1 if "int" in hole else None)
     numbers: list[Plain] = [*cast("list[Plain]", ends), step] if isinstance(ends, list | tuple) else []
-    if [type(number) in {int, float} for number in numbers] != [True, True, True] or numbers[2] <= 0:
+    if [_is_number(number, "float") for number in numbers] != [True, True, True] or numbers[2] <= 0:
         return 0
     return int(max(0, min((numbers[1] - numbers[0]) / numbers[2], MOST_OPTIONS)))
 

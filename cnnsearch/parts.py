@@ -46,8 +46,8 @@ class Budget(Word):
     """Minutes that the search may take in this call, the finals not counted; with `successive` the second half is for
     the best of the trials that wait, or more where these need more. null: no limit."""
     trial_minutes: Annotated[float, Field(gt=0)] | None = None
-    """Minutes that one training may take before it is ended and has failed; in the finals longer, as its schedule is.
-    null: no limit."""
+    """Minutes that one training may take before it is ended and has failed; in the finals longer, as its schedule is,
+    counted by each call anew. null: no limit."""
     until_flat: bool = False
     """When the budget is spent, spend it again, until 50 more trials are expected to add less than the noise of one
     training."""

@@ -14,6 +14,7 @@ from cnnsearch.completed import completed
 from cnnsearch.datasets import FACTS, Facts, data_root
 from cnnsearch.devices import slots
 from cnnsearch.errors import MOST_SHOWN, Fault, InvalidSpecError, brief, faults_of
+from cnnsearch.files import expanded
 from cnnsearch.fill import Suggest, fill
 from cnnsearch.holes import Hole, Node, Real, holes_of
 from cnnsearch.network import Network
@@ -271,7 +272,7 @@ class Plan(Word):
     @property
     def folder(self) -> Path:
         """Where the run lives."""
-        return Path(self.runs).expanduser() / self.run_name
+        return expanded(self.runs) / self.run_name
 
 
 _KNOWN = Plan.model_fields.keys() | {"$schema"}

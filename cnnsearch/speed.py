@@ -7,6 +7,7 @@ compute. Kept apart by data set all the same.
 
 import json
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from platformdirs import user_state_path
 
 from cnnsearch.datasets import Facts, platform_folder
 from cnnsearch.files import write_whole
-from cnnsearch.history import Run
+from cnnsearch.history import Trial
 from cnnsearch.network import Network
 
 # In multiply-adds of a training step on a CPU, by `examples/benchmarks/steps.py`. On a GPU the shares are others, not
@@ -49,9 +50,9 @@ def images(share: float, facts: Facts) -> float:
     return share * facts.train_images + VALIDATED * facts.validation_images
 
 
-def remember(run: Run, facts: Facts, device: str) -> None:
-    """Measure a run and keep the figure; a machine that keeps nothing is no fault."""
-    trained = [trial for trial in run.trials if trial.state in {"complete", "stopped"} and trial.epochs][-MOST_TRIALS:]
+def remember(trials: Iterable[Trial], facts: Facts, device: str) -> None:
+    """Measure trials that were trained here, and keep the figure; a machine that keeps nothing is no fault."""
+    trained = [trial for trial in trials if trial.state in {"complete", "stopped"} and trial.epochs][-MOST_TRIALS:]
     if len(trained) < LEAST_TRIALS:
         return
     seconds = sum(epoch.seconds for trial in trained for epoch in trial.epochs)

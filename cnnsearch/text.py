@@ -30,8 +30,9 @@ def read_file(path: Path) -> Plain:
     try:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1)  # never more, however long the file is
-    except OSError as error:
-        raise _refusal(str(path), f"cannot be read ({error.strerror}); check the path") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in its name
+        why = error.strerror if isinstance(error, OSError) else error
+        raise _refusal(str(path), f"cannot be read ({why}); check the path") from None
     if not text.strip():
         raise _refusal(str(path), "the file is empty; examples of plans are in studies/, of networks in the README")
     return read_yaml(text) if path.suffix in {".yaml", ".yml"} else read_json(text)

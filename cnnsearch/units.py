@@ -12,6 +12,15 @@ def percent(share: float) -> str:
     return f"{share * 100:.2f} %"
 
 
+def chance(value: float) -> str:
+    """Write the p-value of a test.
+
+    >>> chance(0.0131), chance(3e-7)
+    ('0.013', '<0.001')
+    """
+    return f"{value:.2g}" if value >= 0.001 else "<0.001"  # noqa: PLR2004 (smaller ones all mean the same)
+
+
 def times(count: int) -> str:
     """Say how often.
 

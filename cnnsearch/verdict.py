@@ -5,7 +5,7 @@ cheapest whose interval's lower end meets it; the test images, read once and for
 choosing it. Shipped are the weights of its best seed on validation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean
 from typing import NamedTuple
 
@@ -185,36 +185,42 @@ def is_judged(verdict: Verdict, run: Run) -> bool:
     return all(training.sha256 in tested for training in to_judge(verdict))
 
 
-def _rows(run: Run, finals: Finals) -> list[Row]:
-    """Give those who take part now: earlier finals, with other epochs or baselines, had others."""
-    tested = {tested.sha256: tested for tested in run.tested}
-    candidates = {trial.name: trial for trial in entering(run, finals)}
+def failed(run: Run) -> list[Retrained]:
+    """Give the trainings that came to no end, of those who take part now."""
+    return [each for each in _of_now(run, run.finals, _candidates(run, run.finals)) if each.state == "failed"]
+
+
+def _candidates(run: Run, finals: Finals) -> dict[str, Trial]:
+    return {trial.name: trial for trial in entering(run, finals)}
+
+
+def _of_now(run: Run, finals: Finals, candidates: Mapping[str, Trial]) -> Iterator[Retrained]:
+    """Give the trainings of those who take part now: earlier finals, with other epochs or baselines, had others."""
     recipes = {name: finals.recipe(trial.recipe) for name, trial in candidates.items()}
     lengths = {recipe.epochs for recipe in recipes.values()}
     baselines = {BASELINES[name] for name in finals.baselines}
+    for each in run.retrained:
+        is_as_long = each.recipe is None or each.recipe.epochs in lengths
+        is_as_now = each.entrant in recipes and each.recipe == recipes[each.entrant]
+        if is_as_long if each.entrant in baselines else is_as_now:
+            yield each
+
+
+def _rows(run: Run, finals: Finals) -> list[Row]:
+    """Give those who take part and were trained; a baseline by the recipe that it was trained by last."""
+    tested = {tested.sha256: tested for tested in run.tested}
+    candidates = _candidates(run, finals)
     complete: dict[str, list[Retrained]] = {}
-    for training in run.retrained:
+    for training in _of_now(run, finals, candidates):
         if training.state == "complete":
             complete.setdefault(training.entrant, []).append(training)
     rows: list[Row] = []
-    for entrant, all_of_it in complete.items():
-        is_baseline = entrant in baselines
-        own = _as_long(all_of_it, lengths) if is_baseline else _by(recipes.get(entrant), all_of_it)
-        if own and (is_baseline or entrant in candidates):
-            of_each = tuple(tested.get(training.sha256) for training in own)
-            rows.append(Row(entrant, candidates.get(entrant), own, of_each, images=run.validation_images))
+    for entrant, trainings in complete.items():
+        alike = (each for each in trainings if each.recipe == trainings[-1].recipe)
+        own = tuple(sorted(alike, key=lambda each: each.seed))
+        of_each = tuple(tested.get(training.sha256) for training in own)
+        rows.append(Row(entrant, candidates.get(entrant), own, of_each, images=run.validation_images))
     return rows
-
-
-def _as_long(trainings: Iterable[Retrained], lengths: set[int]) -> tuple[Retrained, ...]:
-    """Give a baseline's trainings by the last recipe that takes as many epochs as the candidates' do, if by any."""
-    fitting = [each for each in trainings if each.recipe is None or each.recipe.epochs in lengths]
-    return _by(fitting[-1].recipe, fitting) if fitting else ()
-
-
-def _by(recipe: Recipe | None, trainings: Iterable[Retrained]) -> tuple[Retrained, ...]:
-    """Give the trainings by a recipe, by seed."""
-    return tuple(sorted((each for each in trainings if each.recipe == recipe), key=lambda each: each.seed))
 
 
 def _place(row: Row, aim: Aim, finals: Finals) -> tuple[float, ...]:

@@ -12,11 +12,11 @@ from faults import SEED, goal
 from made_runs import asked, draw, network
 
 from cnnsearch import record
-from cnnsearch.dashboard import Dashboard
+from cnnsearch.dashboard.serve import Dashboard
 from cnnsearch.events import Closed, Epoch, Event, Finished, Opened, Started
 from cnnsearch.files import write_whole
 from cnnsearch.history import PLAN
-from cnnsearch.report import write_report
+from cnnsearch.report.write import write_report
 
 A_RUN = 20  # hostile texts in each
 SERVED = 5  # of so many runs one is looked at in the dashboard too, which takes ten times as long

@@ -19,7 +19,7 @@ from cnnsearch.blocks import Block
 from cnnsearch.causes import Cause
 from cnnsearch.executors.executor import Executor
 from cnnsearch.flow import Flow, Step
-from cnnsearch.history import Run
+from cnnsearch.history import Run, Trial
 from cnnsearch.layers import Conv
 from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job
 from cnnsearch.network import Network
@@ -135,6 +135,7 @@ class ScriptedExecutor(Executor):
         self._told_to_stop: set[int] = set()
         self.jobs: list[Job] = []
         self.measured: list[Network] = []
+        self.remembered: list[Trial] = []
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -201,8 +202,8 @@ def search(plan: Plan, script: Script = learn, slots: int = 1, *, quiet: bool = 
     executor = ScriptedExecutor(script, slots)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(conduct, "LocalExecutor", lambda *_: executor)
-        patch.setattr("cnnsearch.report.write_report", lambda _: None)
-        patch.setattr(conduct, "remember", lambda *_: None)
+        patch.setattr("cnnsearch.report.write.write_report", lambda _: None)
+        patch.setattr(conduct, "remember", lambda trials, *_: executor.remembered.extend(trials))
         patch.setattr("cnnsearch.study.proposer.optuna.create_study", _in_memory)
         return conduct.search(plan, quiet=quiet), executor
 

@@ -19,7 +19,7 @@ from cnnsearch.events import from_line, to_line
 from cnnsearch.places import WEIGHTS
 from cnnsearch.plan import Plan
 from cnnsearch.record import EPOCHS, RECORD, own
-from cnnsearch.report import write_report
+from cnnsearch.report.write import write_report
 from cnnsearch.sameness import fingerprint_of
 
 OLD = Path(__file__).parent / "runs" / "0.1.0" / "digits"

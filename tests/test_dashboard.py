@@ -14,8 +14,8 @@ import pytest
 from made_runs import STATES, asked, draw, network, write_run
 
 from cnnsearch import record
-from cnnsearch.dashboard import Dashboard
 from cnnsearch.dashboard.copy import Networks, artifact_id
+from cnnsearch.dashboard.serve import Dashboard
 from cnnsearch.errors import RunError
 from cnnsearch.events import Epoch, Finished, Started
 from cnnsearch.history import read

@@ -171,7 +171,7 @@ def test_a_speed_is_remembered_for_its_data_set_and_kind_of_device(tmp_path: Pat
 def test_a_run_leaves_its_speed_behind(tmp_path: Path) -> None:
     facts = FACTS["mnist"]
     run = read(write_run(tmp_path / "run", states=("complete", "stopped") * 5))
-    speed.remember(run, facts, "cpu:0")
+    speed.remember(run.trials, facts, "cpu:0")
     found = speed.recall("mnist", "cpu")
     assert found is not None
     done = [
@@ -190,7 +190,7 @@ def test_work_is_what_is_computed_passed_over_and_started() -> None:
 
 
 def test_a_few_trials_leave_no_speed_behind(tmp_path: Path) -> None:
-    speed.remember(read(write_run(tmp_path / "run", states=("complete", "stopped"))), FACTS["mnist"], "cpu")
+    speed.remember(read(write_run(tmp_path / "run", states=("complete", "stopped"))).trials, FACTS["mnist"], "cpu")
     assert speed.recall("mnist", "cpu") is None
 
 

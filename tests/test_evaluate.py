@@ -49,7 +49,8 @@ from cnnsearch.certainty import surely
 from cnnsearch.data import DataSet, load_test
 from cnnsearch.entering import entering
 from cnnsearch.errors import InvalidSpecError, RunError
-from cnnsearch.evaluate import evaluate, opening, publish, simple
+from cnnsearch.evaluate import opening, publish, simple
+from cnnsearch.evaluate.conduct import evaluate
 from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, field, finalists, random_twin, score_of, to_train
 from cnnsearch.evaluate.machine import Machine
 from cnnsearch.evaluate.training import Trainings, bar_of_trainings, weights_name
@@ -666,6 +667,24 @@ def test_a_candidate_that_reads_more_with_fewer_seeds_is_named(study: Path) -> N
     assert f"{law} as often." in list(finals.sentences(run_of_better, row._replace(is_final=True)))
 
 
+def test_a_failed_training_is_named_and_nobody_advised_to_train_it_again(study: Path) -> None:
+    found = history.read(study)
+    first = found.retrained[0]
+    failed = first.model_copy(update={"seed": 1, "state": "failed", "reason": "diverged: epoch 1", "accuracies": ()})
+    assert first.recipe
+    earlier = failed.model_copy(update={"recipe": first.recipe.model_copy(update={"epochs": 9})})  # of other finals
+    others = [each for each in found.retrained if each.entrant != first.entrant]
+    better = first.model_copy(update={"accuracies": (0.99,)})
+    run = found._replace(retrained=(better, failed, earlier, *others))
+    row = verdict(run)
+    assert row
+    for is_final in (False, True):
+        told = " ".join(finals.sentences(run, row._replace(is_final=is_final)))
+        assert told.count("Failed:") == 1
+        assert f"Failed: {first.entrant}, seed 1: diverged: epoch 1." in told
+        assert "trains one more" not in told
+
+
 def test_of_two_that_are_one_candidate_the_trained_one_stays(study: Path) -> None:
     found = history.read(study)
     winner = decided(found)
@@ -852,7 +871,7 @@ def test_what_the_test_images_have_shown_to_be_worse_is_said_to_be(
     other = next(row for row in found.rows[1:] if row.trial and row.against)
     monkeypatch.setattr(smaller, "as_good", lambda _: Tie(other.trial, 0.01, 3))
     law = "(95 %, 3 degrees of freedom, by trainings at least as long)"
-    for gained, told in ((1, f"{law}; the test images tell it from the winner (p = 0.03)."), (30, f"{law}.")):
+    for gained, told in ((1, f"{law}; the test images tell it from the winner (p: 0.03)."), (30, f"{law}.")):
         rows = tuple(row._replace(against=Against(15, gained, 0.03)) if row is other else row for row in found.rows)
         monkeypatch.setattr(smaller, "decided", lambda _, rows=rows: found._replace(rows=rows))
         assert next(smaller.sentences(run)).endswith(told)

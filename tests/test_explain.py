@@ -24,8 +24,8 @@ from cnnsearch.network import Network
 from cnnsearch.parts import Finals
 from cnnsearch.plan import Plan
 from cnnsearch.recipe import Recipe
-from cnnsearch.report import write_report
 from cnnsearch.report.ablated import sentences
+from cnnsearch.report.write import write_report
 from cnnsearch.verdict import Row
 
 FINALS = Finals(candidates=1, finalists=1, seeds=2)

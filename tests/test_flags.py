@@ -121,6 +121,14 @@ def test_a_list_is_given_by_one_flag_an_item(tmp_path: Path) -> None:
     assert plan.imports == ("json", "csv")
 
 
+def test_null_takes_back_what_a_file_names(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text("dataset: digits\nname: x\ndata_root: root\nexecutor: {device: cuda}\n")
+    flags = ["--name", "null", "--data-root", "null", "--device", "null"]
+    plan = read_command([str(file), *flags]).plan
+    assert (plan["name"], plan["data_root"], plan["executor"]["device"]) == (None, None, None)
+
+
 def test_a_command_says_whether_it_names_a_data_set(tmp_path: Path) -> None:
     file = tmp_path / "plan.yaml"
     file.write_text("dataset: mnist\n")

@@ -197,6 +197,7 @@ COUNT = "must be a whole number from 0 to 64, or a hole whose options are such n
         ({"int": [1]}, f"x.int: {ENDS.format('int')} [1]"),
         ({"int": 3}, f"x.int: {ENDS.format('int')} 3"),
         ({"int": [1, 10**16]}, f"x.int: {ENDS.format('int')} [1, 10000000000000000]"),
+        ({"int": [8, 10**400]}, f"x.int: {ENDS.format('int')} [8, 1000000000"),
         ({"float": [0, 10**400]}, f"x.float: {ENDS.format('float')} [0, 1000000000"),
         ({"float": [0, float("nan")]}, f"x.float: {ENDS.format('float')} [0, nan]"),
         ({"float": [0, float("inf")]}, f"x.float: {ENDS.format('float')} [0, inf]"),

@@ -8,8 +8,9 @@ import browser
 import goals_pages as pages
 import pytest
 
-from cnnsearch.report import page, write_report
+from cnnsearch.report import page
 from cnnsearch.report.plots import plotly_js
+from cnnsearch.report.write import write_report
 
 WITH_BROWSER = pytest.mark.skipif(bool(browser.missing()), reason=browser.missing() or "there is one")
 

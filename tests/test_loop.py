@@ -361,6 +361,13 @@ def test_a_call_goes_on_to_the_end_of_an_epoch_for_as_long_again(
     assert [state for state, _ in ends] == ["out_of_time"] * (calls - 1 if calls else 5) + ["complete"] * bool(calls)
 
 
+def test_only_what_a_call_trained_itself_tells_of_the_machines_speed(tmp_path: Path) -> None:
+    first, here = search(plan(tmp_path, budget={"trials": 2}, name="x"))
+    again, there = search(plan(tmp_path, budget={"trials": 4}, name="x"))
+    assert tuple(here.remembered) == first.trials
+    assert tuple(there.remembered) == again.trials[len(first.trials) :]
+
+
 @pytest.mark.parametrize("slack", [-1e9, 1e9])
 def test_random_search_whose_minutes_were_over_goes_on_until_it_had_as_long_as_the_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slack: float

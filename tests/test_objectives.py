@@ -24,6 +24,7 @@ from cnnsearch.plan import Plan
 from cnnsearch.ranking import Standing, beats, costs_no_more
 from cnnsearch.report import figures
 from cnnsearch.report.charts import Material
+from cnnsearch.report.wording import notices
 from cnnsearch.report.write import as_page
 from cnnsearch.study.outcome import Outcome, outcomes
 from cnnsearch.study.screen import table_of
@@ -328,6 +329,16 @@ def test_one_network_is_measured_once_whatever_it_is_trained_by(tmp_path: Path) 
     assert len(executor.measured) + len(more.measured) == len({trial.network for trial in again.trials})
     assert len({(trial.network, trial.latency) for trial in again.trials if trial.latency}) == 2
     assert first.trials == again.trials[: len(first.trials)]
+
+
+def test_latencies_of_two_machines_are_told_wherever_they_are_compared(tmp_path: Path) -> None:
+    run, _ = search(plan(tmp_path, SMALL, objectives={"latency": {}}, budget={"trials": 1}))
+    elsewhere = run._replace(hosts=("here", "there"))
+    law = "Latencies were measured on 2 machines (here, there) and compared as if on one"
+    assert notices(run) == []
+    assert notices(elsewhere) == [f"{law}: a new study (--name) measures all on the same."]
+    assert law in as_page(elsewhere)
+    assert notices(elsewhere._replace(plan={**run.plan, "objectives": {}})) == []
 
 
 def test_an_objective_of_at_most_is_told_where_limits_stand(tmp_path: Path) -> None:

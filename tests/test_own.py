@@ -460,6 +460,15 @@ def test_finals_and_export_go_on_with_kept_images_and_say_how_to_go_on_without(t
         assert done.stderr.endswith(
             'put them back there, or write where they are now into runs/x/plan.json as "dataset"\n'
         )
+    shutil.copytree(tmp_path / "moved", tmp_path / "mine")
+    next((tmp_path / "mine").rglob("*.png")).unlink()
+    for command in ("evaluate", "export"):
+        done = python(["-m", f"cnnsearch.{command}", "runs/x"], tmp_path)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "runs/x: the images at mine are others than those of this run (SHA-256 " in done.stderr
+        way_out = "bring them back, or begin a run of these by python -m cnnsearch.study\n"
+        assert done.stderr.endswith(f"which are not kept; {way_out}")
+    shutil.rmtree(tmp_path / "mine")
     path.write_text(json.dumps({**json.loads(path.read_text()), "dataset": "moved"}))
     done = python(["-m", "cnnsearch.evaluate", "runs/x"], tmp_path)
     assert (done.returncode, done.stderr) == (0, "")

@@ -2,14 +2,18 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from commands import ROOT, python
+from commands import ROOT, heavy_imports, python
 from made_runs import write_run
 from study_rig import TINY, plan, search, write_plan
+
+from cnnsearch.datasets import data_root
+from cnnsearch.errors import RunError
 
 NOBODY = ("unshare", "--user", "--map-user=54321", "--map-group=54321")  # a user that no password file knows
 ODD = ("with space", "what?", "a#b", "100%", "a%20b", "it's", "semi;colon&", "{brace}", "\U0001f980", "é", "x" * 200)
@@ -112,11 +116,60 @@ def test_a_study_where_nothing_may_be_written_is_refused_with_the_place(open_fol
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["report", "evaluate", "explain", "dashboard"])
+@pytest.mark.parametrize("command", ["report", "evaluate", "explain", "export", "dashboard"])
 def test_every_command_names_a_missing_run_in_the_same_words(command: str, tmp_path: Path) -> None:
     done = python(["-m", f"cnnsearch.{command}", "nowhere"], tmp_path)
     law = "nowhere: no such folder; give the folder of a run, such as runs/NAME\n"
     assert (done.stdout, done.stderr) == ("", law)
+
+
+ENDED_BY_CTRL_C = """
+import runpy, signal, sys
+
+class Loading:
+    def find_spec(self, name, path, target=None):
+        if name == MODULE:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Loading())
+sys.argv = [COMMAND, "nowhere"]
+runpy.run_module(f"cnnsearch.{COMMAND}", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [
+        ("study", "cnnsearch.plan"),
+        ("check", "cnnsearch.check.describe"),
+        ("report", "cnnsearch.report.write"),
+        ("evaluate", "cnnsearch.evaluate.conduct"),
+        ("explain", "cnnsearch.explain.conduct"),
+        ("export", "cnnsearch.terminal"),
+        ("dashboard", "cnnsearch.dashboard.serve"),
+    ],
+)
+def test_ctrl_c_while_a_command_loads_ends_it_without_a_traceback(command: str, module: str, tmp_path: Path) -> None:
+    script = f"COMMAND, MODULE = {command!r}, {module!r}\n{ENDED_BY_CTRL_C}"
+    done = python(["-c", script], tmp_path)
+    status = 0 if command == "dashboard" else -signal.SIGINT
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
+
+
+def test_a_home_that_nobody_has_is_told(tmp_path: Path) -> None:
+    law = "~nosuchuser/d: there is no such home; write the folder's whole path"
+    done = python(["-m", "cnnsearch.study", "--dataset", "digits", "--dry-run", "--runs", "~nosuchuser/d"], tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{law}\n")
+    with pytest.raises(RunError) as caught:
+        data_root("~nosuchuser/d")
+    assert str(caught.value) == law
+
+
+@pytest.mark.parametrize("command", ["study", "check", "report", "evaluate", "export", "explain", "dashboard"])
+def test_every_command_helps_without_what_takes_long_to_import(command: str, tmp_path: Path) -> None:
+    done = python(["-X", "importtime", "-m", f"cnnsearch.{command}", "--help"], tmp_path)
+    assert (done.returncode, done.stdout.split()[:4]) == (0, ["usage:", "python", "-m", f"cnnsearch.{command}"])
+    assert set(heavy_imports(done.stderr)) <= {"rich"}
 
 
 @pytest.mark.parametrize("command", ["study", "check", "report", "evaluate", "export", "explain", "dashboard"])

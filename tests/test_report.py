@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 from made_runs import BEGIN, STATES, asked, draw, network, story, write_run
 
 import cnnsearch
-from cnnsearch import record, trials
+from cnnsearch import files, record, trials
 from cnnsearch.errors import RunError
 from cnnsearch.events import Closed, Epoch, FinalState, Finished, Started
 from cnnsearch.history import Run, read
 from cnnsearch.network import Network
 from cnnsearch.objectives import WORDS, Aim
-from cnnsearch.report import charts, figures, write_report
+from cnnsearch.report import charts, figures
 from cnnsearch.report.charts import Material
 from cnnsearch.report.drawing import drawn, stages
 from cnnsearch.report.figures import Figure
 from cnnsearch.report.names import readable, short_names
 from cnnsearch.report.plots import new_chart, plotly_js
-from cnnsearch.report.write import as_page
+from cnnsearch.report.write import as_page, write_report
 
 FIGURES = tuple(figures.asked(Aim()))
 
@@ -330,6 +330,23 @@ def test_the_report_of_no_run_is_one_line(
 def test_a_page_may_be_written_into_another_folder(tmp_path: Path) -> None:
     assert write_report(write_run(tmp_path / "run"), tmp_path) == tmp_path / "report.html"
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_page_whose_draft_a_study_clears_away_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, tidied = write_run(tmp_path / "run"), []
+    sync_file = files.sync_file
+
+    def tidy_once(descriptor: int) -> None:
+        if not tidied:
+            tidied.append(True)
+            files.remove_drafts(folder)
+        sync_file(descriptor)
+
+    monkeypatch.setattr(files, "sync_file", tidy_once)
+    assert write_report(folder).read_text().startswith("<!doctype html>")
+    assert tidied
 
 
 def test_writing_twice_gives_the_same_page(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnsearch import report, signals
+from cnnsearch import signals
 from cnnsearch.evaluate.training import bar_of_trainings
 from cnnsearch.study import __main__ as command
 from cnnsearch.study import conduct
@@ -142,6 +142,6 @@ def test_a_signal_that_a_library_swallows_while_it_draws_ends_the_study(
         with suppress(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(report, "write_report", draw)
+    monkeypatch.setattr("cnnsearch.report.write.write_report", draw)
     with signals.listening(), pytest.raises(KeyboardInterrupt):
         conduct._write_page(tmp_path, bar_of_trainings("trials", quiet=True))  # noqa: SLF001 (what a study does last)

@@ -401,7 +401,8 @@ class Twice(cnnsearch.Block):
     def flow(self, shape):
         return (cnnsearch.Step("conv", self.conv), cnnsearch.Step("again", self.conv))
 
-space = {"blocks": [{"kind": "twice", "conv": {"out_channels": {"choice": [2, 4]}, "kernel_size": 1}}]}
+kind = {"choice": ["separable", {"choice": ["plain", "twice"]}]}  # a choice among choices
+space = {"blocks": [{"kind": kind, "conv": {"out_channels": {"choice": [2, 4]}, "kernel_size": 1}}]}
 plan = cnnsearch.Plan.model_validate({"dataset": "digits", "space": space})
 try:
     cnnsearch.search(plan)

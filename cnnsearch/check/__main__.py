@@ -2,7 +2,12 @@
 
 import argparse
 import json
+import signal
 import sys
+
+if __name__ == "__main__":  # until there is something to end in order, Ctrl-C ends at once and without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path

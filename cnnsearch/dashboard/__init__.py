@@ -1,5 +1,1 @@
 """A run's record as a live optuna-dashboard that can only be looked at; `python -m cnnsearch.dashboard RUN`."""
-
-from cnnsearch.dashboard.serve import Dashboard as Dashboard
-
-__all__ = ["Dashboard"]

@@ -32,14 +32,15 @@ def main() -> int:
 
 
 def _serve(folder: Path, port: int, *, browse: bool) -> None:
-    from cnnsearch.dashboard import Dashboard
+    with suppress(KeyboardInterrupt):
+        from cnnsearch.dashboard.serve import Dashboard
 
-    with Dashboard(folder, port) as dashboard, suppress(KeyboardInterrupt):
-        sys.stdout.write(f"{dashboard.url} shows {folder}; Ctrl-C ends it\n")
-        sys.stdout.flush()
-        if browse:
-            webbrowser.open(dashboard.url)
-        dashboard.wait()
+        with Dashboard(folder, port) as dashboard:
+            sys.stdout.write(f"{dashboard.url} shows {folder}; Ctrl-C ends it\n")
+            sys.stdout.flush()
+            if browse:
+                webbrowser.open(dashboard.url)
+            dashboard.wait()
 
 
 if __name__ == "__main__":

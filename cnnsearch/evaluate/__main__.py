@@ -1,7 +1,12 @@
 """`python -m cnnsearch.evaluate RUN`."""
 
 import argparse
+import signal
 import sys
+
+if __name__ == "__main__":  # until there is something to end in order, Ctrl-C ends at once and without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +19,9 @@ def main() -> int:
     options = _options()
     folder: Path = options.pop("run")
     machine = take(options)
-    from cnnsearch.evaluate import evaluate
+    from cnnsearch.evaluate.conduct import evaluate
     from cnnsearch.evaluate.table import show
-    from cnnsearch.report import write_report
+    from cnnsearch.report.write import write_report
 
     def story() -> int:
         given = {name: value for name, value in options.items() if value is not None}

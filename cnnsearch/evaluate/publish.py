@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import cast
 
-from cnnsearch.files import make_folder, remove_drafts, sha256_of, write_whole
+from cnnsearch.files import holds, make_folder, remove_drafts, write_whole
 from cnnsearch.history import SUMMARY, Run
 from cnnsearch.places import WINNER, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.text import Plain
@@ -43,15 +43,12 @@ def renew(run: Run) -> None:
 
 
 def _renew_files(folder: Path, found: Verdict | None) -> None:
-    if found and _is_whole(folder / found.winner.shipped.weights, found.winner):
+    digest = found.winner.shipped.sha256 if found else ""
+    if found and holds(folder / found.winner.shipped.weights, digest):
         _publish(folder, found.winner)
-    elif not (found and _is_whole(folder / WINNER_WEIGHTS, found.winner)):  # `finals/` may be gone, to save room
+    elif not holds(folder / WINNER_WEIGHTS, digest):  # `finals/` may be gone, to save room
         for name in (WINNER_NETWORK, WINNER_WEIGHTS):  # a network without weights would be missed by `load`
             (folder / name).unlink(missing_ok=True)
-
-
-def _is_whole(path: Path, winner: Row) -> bool:
-    return path.is_file() and sha256_of(path) == winner.shipped.sha256
 
 
 def _known(path: Path) -> dict[str, Plain]:

@@ -17,7 +17,7 @@ from cnnsearch.evaluate.entrants import Entrant, Field, Key, Training, score_of,
 from cnnsearch.events import Retrained, Role
 from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
-from cnnsearch.files import make_folder, remove_drafts, sha256_of
+from cnnsearch.files import holds, make_folder, remove_drafts, sha256_of
 from cnnsearch.history import Run
 from cnnsearch.messages import CHECKPOINT, MOST_DEATHS, Died, Done, Epoch, Event, Failed, Job, checkpoint_of, died
 from cnnsearch.network import Network
@@ -219,7 +219,7 @@ def done_of(field: Field, folder: Path, over: Iterable[Retrained]) -> dict[Key, 
         if training.entrant in entrants
         and _is_of(training, entrants[training.entrant])
         and cause_of(training.reason) not in {"bug", "worker died", "timeout"}
-        and _is_whole(folder, training)
+        and (not training.weights or holds(folder / training.weights, training.sha256))
     }
 
 
@@ -238,11 +238,6 @@ def weights_name(training: Training, role: Role) -> str:
     """
     entrant = re.sub("[^a-z0-9]+", "-", training.entrant.name.lower())
     return f"{FOLDERS[role]}/{entrant}-{training.entrant.recipe.epochs}-epochs-seed-{training.seed}.safetensors"
-
-
-def _is_whole(folder: Path, training: Retrained) -> bool:
-    path = folder / training.weights
-    return not training.weights or (path.is_file() and sha256_of(path) == training.sha256)
 
 
 def _title(training: Training) -> str:

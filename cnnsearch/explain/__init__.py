@@ -1,5 +1,1 @@
 """Why this network? Each block of the winner is taken away, halved and doubled, and all is trained again."""
-
-from cnnsearch.explain.conduct import explain as explain
-
-__all__ = ["explain"]

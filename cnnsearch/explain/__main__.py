@@ -1,7 +1,12 @@
 """`python -m cnnsearch.explain RUN`."""
 
 import argparse
+import signal
 import sys
+
+if __name__ == "__main__":  # until there is something to end in order, Ctrl-C ends at once and without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +34,7 @@ def main() -> int:
     if not 1 <= options.seeds <= MOST_SEEDS:
         parser.error(f"--seeds: from 1 to {MOST_SEEDS}, not {options.seeds}")
     from cnnsearch.explain.conduct import explain
-    from cnnsearch.report import write_report
+    from cnnsearch.report.write import write_report
 
     def story() -> int:
         found = explain(options.run, options.seeds, machine=take(vars(options)))

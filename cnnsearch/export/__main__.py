@@ -1,7 +1,12 @@
 """`python -m cnnsearch.export RUN`: files that work without this library. Nothing imports this file."""
 
 import argparse
+import signal
 import sys
+
+if __name__ == "__main__":  # until there is something to end in order, Ctrl-C ends at once and without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,7 +56,8 @@ def _export(given: _Given) -> int:
     from cnnsearch.plan_file import imports_of
 
     refuse_owned(given.run)
-    plan = plan_of(given.run) if (given.run / PLAN).is_file() else {}
+    is_plain = given.run.is_dir() and not (given.run / PLAN).is_file()  # a network with its weights, without a run
+    plan = {} if is_plain else plan_of(given.run)
     import_kinds([*imports_of(plan), *given.imports])
 
     from cnnsearch.export.source import find

@@ -1,7 +1,12 @@
 """`python -m cnnsearch.report RUN`."""
 
 import argparse
+import signal
 import sys
+
+if __name__ == "__main__":  # until there is something to end in order, Ctrl-C ends at once and without a traceback
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 from pathlib import Path
 
 from cnnsearch.errors import DiskFullError, RunError
@@ -18,7 +23,7 @@ def main() -> int:
     )  # fmt: skip
     given = parser.parse_args()
     from cnnsearch.imports import import_kinds
-    from cnnsearch.report import write_report
+    from cnnsearch.report.write import write_report
     from cnnsearch.terminal import exit_status
 
     def story() -> int:

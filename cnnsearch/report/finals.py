@@ -6,14 +6,14 @@ from html import escape
 
 from cnnsearch.certainty import Interval
 from cnnsearch.errors import InvalidSpecError
-from cnnsearch.files import sha256_of
+from cnnsearch.files import holds
 from cnnsearch.history import Run
 from cnnsearch.objectives import HEADS, Aim, Name, price, price_tag
 from cnnsearch.parts import BASELINES
 from cnnsearch.places import EXPORT, WEIGHTS, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report.table import named, table
-from cnnsearch.units import counted, duration, interval_in_ms, percent, times
-from cnnsearch.verdict import Row, Verdict, other_schedule, verdict
+from cnnsearch.units import chance, counted, duration, interval_in_ms, percent, times
+from cnnsearch.verdict import Row, Verdict, failed, other_schedule, verdict
 
 READINGS = ("validation, mean", "95 % interval", "seeds", "test", "test, each seed", "p")
 
@@ -22,9 +22,11 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
     """Say the result of the finals in words."""
     winner = found.winner
     if not found.is_final:
-        yield f"The finals are not over; so far {winner.entrant} leads. The same command goes on with them."
+        way_out = f"python -m cnnsearch.evaluate {run.folder} goes on with them"
+        yield f"The finals are not over; so far {winner.entrant} leads. {way_out}."
         if run.finals_are_open and (run.folder / WINNER_WEIGHTS).is_file():
             yield f"Until then {WINNER_WEIGHTS} are those of the winner of the finals before."
+        yield from _failures(run)
         return
     seeds = "once" if len(winner.scores) == 1 else f"with {len(winner.scores)} fresh seeds"
     yield f"The winner is {winner.entrant} with {_costs(winner, run.aim)}: {WINNER_NETWORK}, {WINNER_WEIGHTS}."
@@ -36,11 +38,12 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
             f"{_range(winner.test_interval)}). The test images were opened {times(found.test_opened)}."
         )
     exported = run.folder / EXPORT / WEIGHTS
-    if exported.is_file() and sha256_of(exported) != winner.shipped.sha256:
+    if exported.is_file() and not holds(exported, winner.shipped.sha256):
         yield f"{EXPORT}/ holds other weights, of before; python -m cnnsearch.export {run.folder} writes the winner's."
+    yield from _failures(run)
     yield from _rivals(found, run.aim)
     if run.aim.floor is None and not run.aim.costs:
-        yield from _ahead(found, run.finals.finalists)
+        yield from _ahead(found, run)
     if found.meets_floor is False and run.aim.floor is not None:
         yield f"No finalist surely reads {percent(run.aim.floor)} or more right, so the most accurate of them won."
     way = "above" if found.optimism_gap >= 0 else "below"
@@ -66,13 +69,20 @@ def _rivals(found: Verdict, aim: Aim) -> Iterator[str]:
             yield f"{row.entrant} may be as fast: the intervals of the two latencies overlap."
 
 
-def _ahead(found: Verdict, finalists: int) -> Iterator[str]:
-    """Name a candidate that has fewer seeds than the winner, and better ones."""
-    fewer = [row for row in found.rows if row.trial and len(row.scores) < found.seeds and row.mean > found.winner.mean]
+def _failures(run: Run) -> Iterator[str]:
+    for each in failed(run):
+        yield f"Failed: {each.entrant}, seed {each.seed}: {each.reason}."
+
+
+def _ahead(found: Verdict, run: Run) -> Iterator[str]:
+    """Name a candidate that has fewer seeds than the winner, and better ones; none of which one failed."""
+    broken = {each.entrant for each in failed(run)}
+    candidates = (row for row in found.rows if row.trial and row.entrant not in broken)
+    fewer = [row for row in candidates if len(row.scores) < found.seeds and row.mean > found.winner.mean]
     if fewer:
         row = max(fewer, key=lambda row: row.mean)
         had = counted(len(row.scores), "seed", "seeds")
-        way_out = f"--finals.finalists {finalists + 1} trains one more as often"
+        way_out = f"--finals.finalists {run.finals.finalists + 1} trains one more as often"
         yield f"With {had} {row.entrant} reads {percent(row.mean)}, more than the winner's mean; {way_out}."
 
 
@@ -114,17 +124,17 @@ def _costs(row: Row, aim: Aim) -> str:
     """Tell the parameters, and what else was sought to be small."""
     assert row.trial
     trial = row.trial
-    told = [f"{price_tag(name, trial, trial.latency)} {HEADS[name]}" for name in _besides(aim)]
+    told = [f"{price_tag(name, trial, trial.latency)} {HEADS[name]}" for name in _other_costs(aim)]
     return " and ".join([f"{row.parameters:,} parameters", *told])
 
 
 def columns(aim: Aim) -> tuple[str, ...]:
     """Name the columns of the table, one for each cost that is sought among them."""
-    costs = (HEADS[name] for name in _besides(aim))
+    costs = (HEADS[name] for name in _other_costs(aim))
     return ("entrant", "parameters", *costs, *READINGS)
 
 
-def _besides(aim: Aim) -> list[Name]:
+def _other_costs(aim: Aim) -> list[Name]:
     return [name for name in aim.costs if name != "parameters"]
 
 
@@ -132,14 +142,10 @@ def cells(row: Row, aim: Aim) -> tuple[str, ...]:
     """Write a row of the table: a dash for what is not known; p is of the paired test against the winner's weights."""
     interval = _range(row.interval) if row.interval else "-"
     tests = ["-" if accuracy is None else percent(accuracy) for accuracy in row.test_accuracies]
-    p_value = _p(row.against.p_value) if row.against else "-"
-    costs = (_tag(row, name) for name in ("parameters", *_besides(aim)))
+    p_value = chance(row.against.p_value) if row.against else "-"
+    costs = (_tag(row, name) for name in ("parameters", *_other_costs(aim)))
     known = (row.entrant, *costs, percent(row.mean), interval, f"{len(row.scores)}")
     return (*known, tests[row.best], ", ".join(tests) if len(tests) > 1 else "", p_value)
-
-
-def _p(value: float) -> str:
-    return f"{value:.2g}" if value >= 0.001 else "<0.001"  # noqa: PLR2004 (smaller ones all mean the same)
 
 
 def section(run: Run) -> str:

@@ -18,7 +18,7 @@ from cnnsearch.report.drawing import drawn
 from cnnsearch.report.figures import Drawn
 from cnnsearch.report.plots import plotly_js, scripts, to_html
 from cnnsearch.report.table import Column, table
-from cnnsearch.report.wording import STATES, dataset, in_words, scored
+from cnnsearch.report.wording import STATES, dataset, in_words, notices, scored
 from cnnsearch.units import duration, percent, short_number, times
 from cnnsearch.verdict import decided
 
@@ -76,7 +76,7 @@ def _text(name: str) -> str:
 
 
 def _top(run: Run) -> str:
-    notice = f'<p class="notice">{escape(run.notice)}</p>' if run.notice else ""
+    notice = "\n".join(f'<p class="notice">{escape(told)}</p>' for told in notices(run))
     return f"""<header>
 <div class="brand">cnnsearch</div>
 <h1>{escape(run.folder.name)} <span class="state">{escape(STATES[run.state])}</span></h1>

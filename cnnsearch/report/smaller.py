@@ -7,6 +7,7 @@ from cnnsearch.history import Run, Trial
 from cnnsearch.report.table import Column, table
 from cnnsearch.report.wording import scored
 from cnnsearch.tradeoff import as_good, best_under, front_of, knee
+from cnnsearch.units import chance
 from cnnsearch.verdict import decided
 
 SURE = 0.05  # a p below tells two networks apart
@@ -34,7 +35,7 @@ def _lost(run: Run, trial: Trial) -> str:
     for row in found.rows if found else ():
         against = row.against if row.trial == trial else None
         if against and against.p_value < SURE and against.only_winner_right > against.only_other_right:
-            return f"; the test images tell it from the winner (p = {against.p_value:.2g})"
+            return f"; the test images tell it from the winner (p: {chance(against.p_value)})"
     return ""
 
 

@@ -44,6 +44,15 @@ def in_words(run: Run) -> str:
     )
 
 
+def notices(run: Run) -> list[str]:
+    """Say what must be known before a result is believed."""
+    told = [run.notice] if run.notice else []
+    if "latency" in run.aim.costs and len(run.hosts) > 1:
+        law = f"Latencies were measured on {len(run.hosts)} machines ({', '.join(run.hosts)})"
+        told.append(f"{law} and compared as if on one: a new study (--name) measures all on the same.")
+    return told
+
+
 def _winner(aim: Aim, best: Trial) -> str:
     if aim.floor is None:
         return "The best network found"

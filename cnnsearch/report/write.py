@@ -23,7 +23,11 @@ def write_report(folder: Path, to: Path | None = None) -> Path:
     """
     to = to or folder
     path = to / PAGE if to.is_dir() else to
-    write_whole(path, as_page(read(folder)))
+    text = as_page(read(folder))
+    try:
+        write_whole(path, text)
+    except FileNotFoundError:  # a study that begins or ends at this moment clears its folder of drafts
+        write_whole(path, text)
     return path
 
 

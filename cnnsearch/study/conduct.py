@@ -8,16 +8,17 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnsearch import history
+from cnnsearch import history, parse
 from cnnsearch.download import prepare
 from cnnsearch.errors import refuse_unlike
-from cnnsearch.evaluate import hold
+from cnnsearch.evaluate.conduct import hold
 from cnnsearch.evaluate.entrants import random_twin
 from cnnsearch.evaluate.publish import figures, renew
 from cnnsearch.events import Closed, CloseState, Opened
 from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.files import make_folder, sync_folder
+from cnnsearch.fit import kinds_of
 from cnnsearch.gain import expected_gain
 from cnnsearch.history import PLAN, Run
 from cnnsearch.imports import import_kinds, refuse_unknown_to_workers
@@ -54,7 +55,8 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
     """
     refuse_unlike(plan, Plan, "cnnsearch.read_plan(path) reads one, cnnsearch.Plan.model_validate({...}) makes one")
     import_kinds(plan.imports)
-    refuse_unknown_to_workers([plan.space, *(network.model_dump(mode="json") for network in plan.start)], plan.imports)
+    trees = (plan.searched.tree, *(parse.read(network.model_dump(mode="json")) for network in plan.start))
+    refuse_unknown_to_workers(set[object]().union(*map(kinds_of, trees)), plan.imports)
     folder = plan.folder
     with own(folder) as record:
         with bar_of(plan, quiet=quiet) as bar:
@@ -170,7 +172,7 @@ def _train(
     if told := out_of_reach(plan):
         screen.say(told)
     record.append(_opened(plan, notice))
-    began = time.monotonic()
+    began, ended_before = time.monotonic(), {*ledger.outcomes}
     save("running")
     state: CloseState = "interrupted"
     setup = Setup(plan.facts.key, root, plan.imports)
@@ -180,7 +182,8 @@ def _train(
     finally:
         record.append(Closed(state=state, seconds=time.monotonic() - began))
         save(state)
-    remember(history.read(folder), plan.facts, devices[0])
+    here = [trial for trial in history.read(folder).trials if trial.number not in ended_before]
+    remember(here, plan.facts, devices[0])  # earlier calls may have been on another machine
 
 
 def _opened(plan: Plan, notice: str) -> Opened:
@@ -228,7 +231,7 @@ def _saver(plan: Plan, ledger: Ledger, notice: str, finals: dict[str, Plain]) ->
 
 
 def _write_page(folder: Path, bar: Bar) -> None:
-    from cnnsearch.report import write_report
+    from cnnsearch.report.write import write_report
 
     try:
         write_report(folder)

@@ -4,7 +4,7 @@ from cnnsearch.evaluate.table import show as show_finals
 from cnnsearch.history import Run
 from cnnsearch.places import BEST_NETWORK, BEST_WEIGHTS, WINNER_NETWORK, WINNER_WEIGHTS
 from cnnsearch.report import enough
-from cnnsearch.report.wording import STATES
+from cnnsearch.report.wording import STATES, notices
 from cnnsearch.study.screen import table_of
 from cnnsearch.terminal import console
 from cnnsearch.units import duration
@@ -29,8 +29,8 @@ CONTENT = {
 def show(run: Run, notice: str) -> int:
     """Print the best networks and what lies where; give the exit status."""
     screen = console(120)
-    if notice := notice or run.notice:
-        screen.print(f"*** {notice} ***", style="bold red", markup=False)
+    for told in dict.fromkeys([*([notice] if notice else []), *notices(run)]):
+        screen.print(f"*** {told} ***", style="bold red", markup=False)
     if run.ranked:
         screen.print(table_of(run))
     else:

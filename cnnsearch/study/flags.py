@@ -160,7 +160,7 @@ def _stands(path: list[str], plan: Plain) -> bool:
 
 
 def _value(path: str, text: Any) -> Plain:  # noqa: ANN401 (argparse gives text, or a list of it)
-    if path in VERBATIM:
+    if path in VERBATIM and text != "null":
         return text
     try:
         return read_yaml(text)

@@ -1,6 +1,7 @@
 """Ask, submit, listen, tell: the story of a search.
 
-One thread, one loop. Whatever happens is written to the record first, then told to Optuna, then shown.
+One thread, one loop. Whatever happens is written to the record first, then told to Optuna, then shown; only a worker
+that waits is given its job or its answer before all that.
 
 While all slots are busy the next candidate is asked ahead, so that a slot that becomes free has its job at once. It is
 one candidate, asked with the last result but those in training: asked earlier it would know less, and 16 workers waited
@@ -310,9 +311,9 @@ class Search:
         self.ledger.states[state] += 1
         self.ledger.outcomes[number] = outcome
         self._keep_best(outcome, candidate.network)
-        self.screen.finished(outcome, candidate, self.ledger, len(self.rungs))
         self._is_summed_up = False
         self.proposer.tell(outcome)
+        self.screen.finished(outcome, candidate, self.ledger, len(self.rungs))
         for echo, drawn in self.echoes.pop(number, ()):
             self._repeat(echo, drawn, outcome)
 
