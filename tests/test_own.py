@@ -461,7 +461,7 @@ def test_finals_and_export_go_on_with_kept_images_and_say_how_to_go_on_without(t
             'put them back there, or write where they are now into runs/x/plan.json as "dataset"\n'
         )
     shutil.copytree(tmp_path / "moved", tmp_path / "mine")
-    next((tmp_path / "mine").rglob("*.png")).unlink()
+    put(tmp_path / "mine/dog/new.png", noise(3, 8, 8))
     for command in ("evaluate", "export"):
         done = python(["-m", f"cnnsearch.{command}", "runs/x"], tmp_path)
         assert (done.returncode, done.stdout) == (1, "")
