@@ -47,7 +47,7 @@ def _known_or_there(dataset: str) -> str:
         near = get_close_matches(dataset[:MOST_SHOWN].lower(), FACTS, n=1)
         meant = f"; perhaps you meant {near[0]!r}" if near else ""
         if dataset.endswith((".npy", ".npz")):
-            meant = "; such a file holds the arrays `images` and `labels`, as numpy.savez writes them"
+            meant = "; numpy.savez writes one, with the arrays `images` and `labels`"
         law = f"{brief(dataset)} is neither {names}, and no folder or .npz file of that name is there"
         raise misfit("", f"{law}{meant}")
     return dataset

@@ -88,7 +88,7 @@ class Row(NamedTuple):
     @property
     def test_accuracies(self) -> tuple[float | None, ...]:
         """Accuracy of each training on the test images."""
-        return tuple(tested and 1 - len(tested.wrong) / tested.images for tested in self.tested)
+        return tuple(tested and (tested.images - len(tested.wrong)) / tested.images for tested in self.tested)
 
     @property
     def test_accuracy(self) -> float | None:

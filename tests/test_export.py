@@ -327,13 +327,15 @@ def test_the_program_reads_like_torch(run: Path) -> None:
         (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), "torch.uint8 of shape (2, 1, 8, 8)"),
         (torch.zeros(2, 1, 8, 9), "torch.float32 of shape (2, 1, 8, 9)"),
         (torch.zeros(1, 8, 8), "torch.float32 of shape (1, 8, 8)"),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.float64), "torch.float64 of shape (2, 1, 8, 8)"),
+        (np.zeros((2, 1, 8, 8), np.float32), "<class 'numpy.ndarray'>"),
     ],
-    ids=["bytes", "another size", "a single image"],
+    ids=["bytes", "another size", "a single image", "doubles", "numpy's"],
 )
-def test_the_program_refuses_what_its_images_are_not(run: Path, pixels: torch.Tensor, given: str) -> None:
+def test_the_program_refuses_what_its_images_are_not(run: Path, pixels: object, given: str) -> None:
     with pytest.raises(ValueError, match="pixels") as error:
         load_program(run / "export" / "model.py")(pixels)
-    law = "the pixels must be floats from 0 to 1 of shape (images, 1, 8, 8)"
+    law = "the pixels must be a torch.float32 tensor of shape (images, 1, 8, 8), from 0 to 1"
     assert str(error.value) == f"{law}, not {given}"
 
 

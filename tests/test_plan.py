@@ -157,7 +157,7 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         (
             {"dataset": "there_is_none.npy"},
             ("dataset: 'there_is_none.npy' is neither 'mnist' nor 'digits', and no folder or .npz file of that name is "
-            "there; such a file holds the arrays `images` and `labels`, as numpy.savez writes them"),
+            "there; numpy.savez writes one, with the arrays `images` and `labels`"),
         ),
         ({"limits": {"max_macs": 1.5}}, "limits.max_macs: input should be a valid integer, not 1.5"),
         (

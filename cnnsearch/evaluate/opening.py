@@ -54,7 +54,8 @@ def record_simple(plan: Plan, run: Run, data: DataSet, fit: Fit, record: Record)
         if name in known:
             continue
         classify, learned = fit(name)
-        accuracy = 1 - len(_misread(classify, data.validation)) / len(data.validation.labels_N)
+        images = len(data.validation.labels_N)
+        accuracy = (images - len(_misread(classify, data.validation))) / images  # not 1 - ...: ties are to be equal
         fitted = Retrained(
             entrant=name,
             seed=0,

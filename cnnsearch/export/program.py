@@ -67,9 +67,10 @@ class Model(nn.Module):
         self.head = {head}
 
     def forward(self, pixels: Tensor) -> Tensor:
-        if pixels.shape[1:] != ({image}) or not pixels.is_floating_point():
-            given = f"{{pixels.dtype}} of shape {{tuple(pixels.shape)}}"
-            raise ValueError(f"the pixels must be floats from 0 to 1 of shape (images, {image}), not {{given}}")
+        if not isinstance(pixels, Tensor) or pixels.dtype != self.mean.dtype or pixels.shape[1:] != ({image}):
+            given = f"{{pixels.dtype}} of shape {{tuple(pixels.shape)}}" if isinstance(pixels, Tensor) else type(pixels)
+            law = f"the pixels must be a {{self.mean.dtype}} tensor of shape (images, {image}), from 0 to 1"
+            raise ValueError(f"{{law}}, not {{given}}")
         return self.head(self.blocks((pixels - self.mean) / self.std))
 
 

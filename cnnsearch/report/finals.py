@@ -57,7 +57,7 @@ def _rivals(found: Verdict, aim: Aim) -> Iterator[str]:
     winner = found.winner
     for row in found.rows:
         if row.trial is None and row.mean > winner.mean and not found.meets_floor:
-            which = f"{row.entrant} ({row.parameters:,} parameters, {percent(row.mean)})"
+            which = f"{row.entrant} ({counted(row.parameters, 'parameter', 'parameters')}, {percent(row.mean)})"
             others = "" if row.entrant == BASELINES["random-search"] else "a wider space, "
             way_out = f"{others}more trials or longer finals (--finals.epochs) may find better ones"
             yield f"The baseline {which} reads more validation images right; {way_out}."
