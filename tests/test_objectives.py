@@ -334,9 +334,9 @@ def test_one_network_is_measured_once_whatever_it_is_trained_by(tmp_path: Path) 
 def test_latencies_of_two_machines_are_told_wherever_they_are_compared(tmp_path: Path) -> None:
     run, _ = search(plan(tmp_path, SMALL, objectives={"latency": {}}, budget={"trials": 1}))
     elsewhere = run._replace(hosts=("here", "there"))
-    law = "Latencies were measured on 2 machines (here, there) and compared as if on one"
+    law = "Latencies were measured under 2 machine names (here, there) and are compared as if on one machine"
     assert notices(run) == []
-    assert notices(elsewhere) == [f"{law}: a new study (--name) measures all on the same."]
+    assert notices(elsewhere) == [f"{law}; if these are several machines, a new study (--name) measures all on one."]
     assert law in as_page(elsewhere)
     assert notices(elsewhere._replace(plan={**run.plan, "objectives": {}})) == []
 

@@ -48,8 +48,9 @@ def notices(run: Run) -> list[str]:
     """Say what must be known before a result is believed."""
     told = [run.notice] if run.notice else []
     if "latency" in run.aim.costs and len(run.hosts) > 1:
-        law = f"Latencies were measured on {len(run.hosts)} machines ({', '.join(run.hosts)})"
-        told.append(f"{law} and compared as if on one: a new study (--name) measures all on the same.")
+        law = f"Latencies were measured under {len(run.hosts)} machine names ({', '.join(run.hosts)})"
+        way_out = "if these are several machines, a new study (--name) measures all on one"
+        told.append(f"{law} and are compared as if on one machine; {way_out}.")
     return told
 
 
