@@ -1,5 +1,6 @@
 import re
 import runpy
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -304,6 +305,15 @@ def test_a_run_is_drawn_while_it_runs(tmp_path: Path) -> None:
         assert "still running" in as_page(run)
 
 
+@pytest.fixture
+def handler_of_ctrl_c() -> Iterator[None]:
+    """Give the tests' own handler back, which the command replaces while it loads."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("handler_of_ctrl_c")
 def test_the_report_is_written_beside_the_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -317,6 +327,7 @@ def test_the_report_is_written_beside_the_record(
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "report.html"} == before
 
 
+@pytest.mark.usefixtures("handler_of_ctrl_c")
 def test_the_report_of_no_run_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
