@@ -592,6 +592,7 @@ def test_a_run_that_somebody_owns_is_not_exported(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_a_trained_network_is_told(tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
     done = python(["-m", "cnnsearch.export", "nothing"], tmp_path)
     assert done.returncode == 1
     assert done.stderr == (
