@@ -14,13 +14,8 @@ from cnnsearch.text import read_json
 HOLES = ("choice", "int", "float", "repeat")
 """What opens a hole where a value might stand."""
 _BOUNDS = {"low", "high", "min", "max"}  # what others name the ends of a range
-_RANGES = {
-    "uniform": "",
-    "range": "",
-    "randint": "",
-    "loguniform": ', "log": true',
-    "log": ', "log": true',
-}  # and itself
+_RANGES = {"uniform": "", "range": "", "randint": "", "loguniform": ', "log": true', "log": ', "log": true'}
+"""What others name a range, and what ours has besides its ends."""
 _TRUTH = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
 FEW_KEYS = 6  # so many are listed
 _FOLLOWS = "it follows from what comes before; leave it out"
