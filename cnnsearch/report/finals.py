@@ -1,11 +1,12 @@
 """How are the finals told? In sentences and in a table's cells, for the terminal and for the page."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
 from html import escape
 
 from cnnsearch.certainty import Interval
 from cnnsearch.errors import InvalidSpecError
+from cnnsearch.events import Retrained
 from cnnsearch.files import holds
 from cnnsearch.history import Run
 from cnnsearch.objectives import HEADS, Aim, Name, price, price_tag
@@ -20,13 +21,13 @@ READINGS = ("validation, mean", "95 % interval", "seeds", "test", "test, each se
 
 def sentences(run: Run, found: Verdict) -> Iterator[str]:
     """Say the result of the finals in words."""
-    winner = found.winner
+    winner, broken = found.winner, failed(run)
     if not found.is_final:
         way_out = f"python -m cnnsearch.evaluate {run.folder} goes on with them"
         yield f"The finals are not over; so far {winner.entrant} leads. {way_out}."
         if run.finals_are_open and (run.folder / WINNER_WEIGHTS).is_file():
             yield f"Until then {WINNER_WEIGHTS} are those of the winner of the finals before."
-        yield from _failures(run)
+        yield from _failures(broken)
         return
     seeds = "once" if len(winner.scores) == 1 else f"with {len(winner.scores)} fresh seeds"
     yield f"The winner is {winner.entrant} with {_costs(winner, run.aim)}: {WINNER_NETWORK}, {WINNER_WEIGHTS}."
@@ -40,10 +41,10 @@ def sentences(run: Run, found: Verdict) -> Iterator[str]:
     exported = run.folder / EXPORT / WEIGHTS
     if exported.is_file() and not holds(exported, winner.shipped.sha256):
         yield f"{EXPORT}/ holds other weights, of before; python -m cnnsearch.export {run.folder} writes the winner's."
-    yield from _failures(run)
+    yield from _failures(broken)
     yield from _rivals(found, run.aim)
     if run.aim.floor is None and not run.aim.costs:
-        yield from _ahead(found, run)
+        yield from _ahead(found, run.finals.finalists, {each.entrant for each in broken})
     if found.meets_floor is False and run.aim.floor is not None:
         yield f"No finalist surely reads {percent(run.aim.floor)} or more right, so the most accurate of them won."
     way = "above" if found.optimism_gap >= 0 else "below"
@@ -69,20 +70,19 @@ def _rivals(found: Verdict, aim: Aim) -> Iterator[str]:
             yield f"{row.entrant} may be as fast: the intervals of the two latencies overlap."
 
 
-def _failures(run: Run) -> Iterator[str]:
-    for each in failed(run):
+def _failures(broken: Iterable[Retrained]) -> Iterator[str]:
+    for each in broken:
         yield f"Failed: {each.entrant}, seed {each.seed}: {each.reason}."
 
 
-def _ahead(found: Verdict, run: Run) -> Iterator[str]:
-    """Name a candidate that has fewer seeds than the winner, and better ones; none of which one failed."""
-    broken = {each.entrant for each in failed(run)}
+def _ahead(found: Verdict, finalists: int, broken: Container[str]) -> Iterator[str]:
+    """Name a candidate that has fewer seeds than the winner, and better ones; none of those of which one failed."""
     candidates = (row for row in found.rows if row.trial and row.entrant not in broken)
     fewer = [row for row in candidates if len(row.scores) < found.seeds and row.mean > found.winner.mean]
     if fewer:
         row = max(fewer, key=lambda row: row.mean)
         had = counted(len(row.scores), "seed", "seeds")
-        way_out = f"--finals.finalists {run.finals.finalists + 1} trains one more as often"
+        way_out = f"--finals.finalists {finalists + 1} trains one more as often"
         yield f"With {had} {row.entrant} reads {percent(row.mean)}, more than the winner's mean; {way_out}."
 
 

@@ -29,7 +29,7 @@ CONTENT = {
 def show(run: Run, notice: str) -> int:
     """Print the best networks and what lies where; give the exit status."""
     screen = console(120)
-    for told in dict.fromkeys([*([notice] if notice else []), *notices(run)]):
+    for told in notices(run._replace(notice=notice or run.notice)):
         screen.print(f"*** {told} ***", style="bold red", markup=False)
     if run.ranked:
         screen.print(table_of(run))
