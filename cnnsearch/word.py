@@ -16,7 +16,8 @@ HOLES = ("choice", "int", "float", "repeat")
 _BOUNDS = {"low", "high", "min", "max"}  # what others name the ends of a range
 _RANGES = {"uniform": "", "range": "", "randint": "", "loguniform": ', "log": true', "log": ', "log": true'}
 """What others name a range, and what ours has besides its ends."""
-_TRUTH = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+_TRUTH = dict.fromkeys(("yes", "on", "true", "1"), "true") | dict.fromkeys(("no", "off", "false", "0"), "false")
+_NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?")
 FEW_KEYS = 6  # so many are listed
 _FOLLOWS = "it follows from what comes before; leave it out"
 _MEASURED = "no limit keeps a time, which is measured; seek it to be small with objectives: {latency: {}}"
@@ -165,8 +166,10 @@ def _way_out(detail: ErrorDetails, word: type[BaseModel]) -> str:
     near = get_close_matches(str(value)[:MOST_SHOWN].lower(), options, n=1)
     if near:
         return f"; perhaps you meant {near[0]!r}"
-    if kind == "bool_type" and isinstance(value, str) and value.lower() in _TRUTH:
-        return f"; perhaps you meant {_TRUTH[value.lower()]}"
+    if kind == "bool_type" and (truth := _TRUTH.get(str(value).lower())):
+        return f"; perhaps you meant {truth}"
+    if kind in {"int_type", "float_type"} and isinstance(value, str) and _NUMBER.fullmatch(value):
+        return "; write it without quotation marks"
     open_too = issubclass(word, Word) and word.takes_holes
     if kind == "int_type" and isinstance(value, float) and value.is_integer():
         return f"; perhaps you meant {int(value)}{', or of a range int, not float' if open_too else ''}"

@@ -157,7 +157,7 @@ def test_every_fault_has_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     blocks = [{"conv": {"out_channels": "8", "kernel_size": 2.5}}, {"conv": CONV, "relu": True, "pool": {}}]
     said = refusal("net.json", {"input": IMAGE, "blocks": blocks}, capsys)
     assert said.splitlines()[1:] == [
-        "  blocks[0].conv.out_channels: input should be a valid integer, not '8'",
+        "  blocks[0].conv.out_channels: input should be a valid integer, not '8'; write it without quotation marks",
         "  blocks[0].conv.kernel_size: must be a whole number or a [height, width] pair of them, not 2.5",
         "  blocks[1].relu: must be a mapping such as {inplace: ...}, not True",
         "  blocks[1].pool: unknown key; perhaps you meant 'maxpool'",

@@ -189,7 +189,7 @@ def test_a_value_that_cannot_be_read_is_refused_by_its_flag(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--seed", "'3'"], "seed: input should be a valid integer, not '3'"),
+        (["--seed", "'3'"], "seed: input should be a valid integer, not '3'; write it without quotation marks"),
         (
             ["--recipe.epochs", "{choice: []}"],
             "recipe.epochs: choice takes a list of at least one option, and neither log nor step",

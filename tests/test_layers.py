@@ -46,7 +46,7 @@ WHOLE = "input should be a valid integer, not"
 @pytest.mark.parametrize(
     ("block", "fault"),
     [
-        (conv(out_channels="3"), f"blocks[0].conv.out_channels: {WHOLE} '3'"),
+        (conv(out_channels="3"), f"blocks[0].conv.out_channels: {WHOLE} '3'; write it without quotation marks"),
         (conv(out_channels=True), f"blocks[0].conv.out_channels: {WHOLE} True"),
         (conv(out_channels=2.5), f"blocks[0].conv.out_channels: {WHOLE} 2.5"),
         (conv(out_channels=0), "blocks[0].conv.out_channels: input should be greater than or equal to 1, not 0"),
@@ -69,7 +69,7 @@ WHOLE = "input should be a valid integer, not"
             conv(padding="full"),
             "blocks[0].conv.padding: must be 'same', 'valid', a whole number or a [height, width] pair, not 'full'",
         ),
-        (conv(bias=1), "blocks[0].conv.bias: input should be a valid boolean, not 1"),
+        (conv(bias=1), "blocks[0].conv.bias: input should be a valid boolean, not 1; perhaps you meant true"),
         (
             conv(padding_mode="mirror"),
             "blocks[0].conv.padding_mode: input should be 'zeros', 'reflect', 'replicate' or 'circular', not 'mirror'",
@@ -144,7 +144,10 @@ WHOLE = "input should be a valid integer, not"
             {**conv(), "batchnorm": {"eps": float("nan")}},
             "blocks[0].batchnorm.eps: input should be a finite number, not nan",
         ),
-        ({**conv(), "relu": {"inplace": 0}}, "blocks[0].relu.inplace: input should be a valid boolean, not 0"),
+        (
+            {**conv(), "relu": {"inplace": 0}},
+            "blocks[0].relu.inplace: input should be a valid boolean, not 0; perhaps you meant false",
+        ),
         (
             {**conv(), "relu": True},
             "blocks[0].relu: must be a mapping such as {inplace: ...}, not True",

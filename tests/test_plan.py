@@ -134,7 +134,7 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
             "space: holes stand within it, and not in its place, as in space: {blocks: {choice: [...]}}",
         ),
         ({"sampler": "tpe"}, "sampler: must be a mapping such as {kind: ...}, not 'tpe'"),
-        ({"seed": "0"}, "seed: input should be a valid integer, not '0'"),
+        ({"seed": "0"}, "seed: input should be a valid integer, not '0'; write it without quotation marks"),
         ({"seed": -1}, "seed: input should be greater than or equal to 0, not -1"),
         ({"budget": {"trials": 0}}, "budget.trials: input should be greater than or equal to 1, not 0"),
         ({"budget": {"minutes": 0}}, "budget.minutes: input should be greater than 0, not 0"),
