@@ -84,6 +84,7 @@ class Epoch(_Event):
     validation_accuracy: Fraction
     validation_loss: float
     seconds: float
+    """For its training and its look at the validation images."""
 
 
 class Finished(_Event):

@@ -39,8 +39,8 @@ def whole(path: Path, *, sync: bool = True) -> Generator[Path]:
 def open_own(path: Path, flags: int) -> int:
     """Open a file of a run, and nothing else that goes by its name: no link out of the run, no pipe that never ends.
 
-    A run's folder may come from somebody else. Raises RunError where something else stands there, or where a file to
-    be made or written cannot be.
+    A run's folder may come from somebody else. Raises RunError where something else stands there, or where a file
+    cannot be made, written or read; FileNotFoundError or NotADirectoryError where one that is to be read is not there.
     """
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
@@ -50,7 +50,9 @@ def open_own(path: Path, flags: int) -> int:
         if flags & os.O_CREAT:
             law = f"{path}: cannot be written ({error.strerror});"
             raise _refused(law, error, "permit it, or move the run to where it can be") from error
-        raise
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise
+        raise RunError(f"{path}: cannot be read ({error.strerror}); permit it, or copy the run") from error
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)

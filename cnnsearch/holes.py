@@ -114,6 +114,8 @@ class Site(NamedTuple):
     needs: dict[str, int]
     is_later: bool = False
     """Whether it lies in a later repetition than the first, which stands for all that are written alike."""
+    is_count: bool = False
+    """Whether it says how often something is repeated; its options are numbers then."""
 
 
 def sites(node: Node, needs: dict[str, int] | None = None, *, is_later: bool = False) -> Iterator[Site]:
@@ -126,7 +128,8 @@ def sites(node: Node, needs: dict[str, int] | None = None, *, is_later: bool = F
             if not isinstance(option, Leaf):
                 yield from sites(option, {**needs, node.name: index}, is_later=is_later)
     elif isinstance(node, Repeat):
-        yield from sites(node.count, needs, is_later=is_later)
+        if isinstance(node.count, Hole):
+            yield Site(node.count, needs, is_later, is_count=True)
         for number, item in enumerate(node.items):
             yield from sites(item, {**needs, **_enough(node.count, number + 1)}, is_later=is_later or number > 0)
     elif isinstance(node, Map | Row):

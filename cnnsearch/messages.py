@@ -79,6 +79,7 @@ class Epoch(Word):
     """Fraction from 0 to 1."""
     validation_loss: float
     seconds: float
+    """For its training and its look at the validation images."""
 
 
 class Done(Word):
@@ -87,6 +88,8 @@ class Done(Word):
     kind: Literal["done"] = "done"
     trial: int
     stopped: bool
+    seconds: float = 0.0
+    """Since the worker got the job, what stood still left out. Known to the executor only, here and below."""
 
 
 class Failed(Word):
@@ -97,6 +100,8 @@ class Failed(Word):
     reason: Cause
     message: str
     """One line; the traceback is in the worker's log."""
+    seconds: float = 0.0
+    """As of Done."""
     shared: bool = False
     """Out of memory while others were trained on the device: it may have been theirs. Known to the executor only."""
 
@@ -118,6 +123,8 @@ class Died(Word):
     exit: int | None
     """Exit status; a signal's number, negated, where one ended it."""
     message: str
+    seconds: float = 0.0
+    """As of Done; 0 where it had begun none."""
 
 
 Order = Job | Go | Stop

@@ -38,9 +38,9 @@ def build(network: Network) -> nn.Module:
     """Make the module: float images (N, C, H, W) in, logits (N, K) out.
 
     Its state_dict reads like the network: `blocks.0.conv.weight`, in the order of the data's way. Initial weights are
-    torch's own and come from torch's global generator: call `torch.manual_seed` before. Raises InvalidSpecError, with
-    the place, for a layer of one's own that cannot be made, or whose module does not keep what the layer promises:
-    another one like it is tried on zeros, where it is made (on the CPU, in a study).
+    torch's own and come from torch's global generator: call `torch.manual_seed` before. Raises TypeError for what is no
+    Network, and InvalidSpecError, with the place, for a layer of one's own that cannot be made, or whose module does
+    not keep what the layer promises: another one like it is tried on zeros, where it is made (on the CPU, in a study).
     """
     refuse_unlike(network, Network, "cnnsearch.Network.model_validate({...}) or model_validate_json(text) makes one")
     blocks: list[nn.Module] = []

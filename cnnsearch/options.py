@@ -2,7 +2,7 @@
 
 Each option is put into otherwise complete data and checked by the word that will read it; only faults at or below the
 option count. Laws between fields are the look ahead's business: an option may break one here and keep it elsewhere. So
-is the length of a list in which something is repeated an open number of times.
+is how many blocks there are; any other list in which something is repeated must keep its length where most is.
 """
 
 import re
@@ -12,7 +12,7 @@ from itertools import count, repeat
 from typing import NamedTuple
 
 from cnnsearch.errors import Fault, InvalidSpecError, faults_of, join, place
-from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, Site, as_written, sites
+from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, Site, as_written, leaves, sites
 from cnnsearch.text import Plain
 
 Validate = Callable[[Plain], object]
@@ -29,6 +29,7 @@ def check(tree: Node, validate: Validate, where: str = "") -> None:
     for site in sites(tree):
         if not site.is_later:
             faults += _option_faults(tree, site, validate)
+    faults += _length_faults(tree, validate)
     if faults:
         raise InvalidSpecError(tuple(dict.fromkeys(faults)))
 
@@ -39,6 +40,21 @@ def _fixed_faults(tree: Node, validate: Validate) -> Iterator[Fault]:
         within_hole = any(_within(fault.place, where) for where in picked.places.values())
         if fault.scope in _BY_ITSELF and not within_hole and not picked.leaves_open(fault):
             yield fault._replace(place=picked.as_written(fault.place))
+
+
+def _length_faults(tree: Node, validate: Validate) -> Iterator[Fault]:
+    counts = [site for site in sites(tree) if site.is_count and not _within(site.hole.name, "blocks")]
+    most = {site.hole.name: _longest(site.hole) for site in counts if isinstance(site.hole, Hole)}
+    for site in counts:
+        picked = pick(tree, {**site.needs, **most})
+        for fault in faults_of(partial(validate, picked.data)):
+            if picked.leaves_open(fault):
+                yield fault._replace(place=picked.as_written(fault.place))
+
+
+def _longest(count: Hole) -> int:
+    lengths = [leaf.value for leaf in leaves(count)]
+    return lengths.index(max(lengths))
 
 
 def _option_faults(tree: Node, site: Site, validate: Validate) -> list[Fault]:
@@ -59,7 +75,7 @@ def _faults_of_option(tree: Node, site: Site, index: int, validate: Validate) ->
     hole = site.hole
     picked = pick(tree, {**site.needs, hole.name: index})
     where = picked.places.get(hole.name)
-    if where is None:  # how often a block is repeated: checked when it was read
+    if where is None:  # how often something is repeated: checked when it was read
         return []
     concrete = isinstance(hole, Hole) and not list(sites(hole.options[index]))
     found: list[Fault] = []

@@ -124,7 +124,7 @@ class Verdict(NamedTuple):
 
 
 def decided(run: Run) -> Verdict | None:
-    """Read the finals of a run that came to their end; None where they did not."""
+    """Read the finals of a run that came to their end; None where they did not. Raises TypeError for what is no run."""
     refuse_unlike(run, Run, A_RUN)
     found = verdict(run)
     return found if found and found.is_final else None
@@ -158,9 +158,10 @@ def lacking(run: Run) -> str:
     """Say why the finals of a run have no winner; nothing where they have one, or did not begin."""
     if not run.retrained or verdict(run):
         return ""
-    reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in run.retrained if each.reason)
+    reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in failed(run))
+    law = f"the finals have no winner{reasons and f' ({reasons})'}"
     again = "the same command tries again what ended in a bug, a dead worker or a timeout"
-    return f"the finals have no winner ({reasons}); {again}; else try other --finals.epochs or a longer search"
+    return f"{law}; {again}; else try other --finals.epochs or a longer search"
 
 
 def other_schedule(winner: Row) -> str:
@@ -186,8 +187,10 @@ def is_judged(verdict: Verdict, run: Run) -> bool:
 
 
 def failed(run: Run) -> list[Retrained]:
-    """Give the trainings that came to no end, of those who take part now."""
-    return [each for each in _of_now(run, run.finals, _candidates(run, run.finals)) if each.state == "failed"]
+    """Give the trainings that came to no end, of those who take part now; of a baseline by its last recipe."""
+    of_now = list(_of_now(run, run.finals, _candidates(run, run.finals)))
+    recipes = {each.entrant: each.recipe for each in of_now}
+    return [each for each in of_now if each.state == "failed" and each.recipe == recipes[each.entrant]]
 
 
 def _candidates(run: Run, finals: Finals) -> dict[str, Trial]:

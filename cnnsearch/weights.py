@@ -65,11 +65,11 @@ class Classifier(nn.Module):
 
     def forward(self, images_NCHW: Tensor) -> Tensor:
         """Normalise as in the training, and give logits_NK; raise ValueError for images of another kind."""
-        expected = tuple(self.network.input.shape)
-        if not images_NCHW.is_floating_point() or images_NCHW.shape[1:] != expected:
+        expected, kind = tuple(self.network.input.shape), self.mean_C11.dtype
+        if images_NCHW.dtype != kind or images_NCHW.shape[1:] != expected:
             raise ValueError(
-                f"images of {images_NCHW.dtype} and shape {tuple(images_NCHW.shape)}: this network takes floats from 0"
-                f" to 1 of shape (images, {', '.join(map(str, expected))}); divide bytes by 255"
+                f"images of {images_NCHW.dtype} and shape {tuple(images_NCHW.shape)}: this network takes {kind} from 0"
+                f" to 1 of shape (images, {', '.join(map(str, expected))}); divide bytes by 255, and .to({kind})"
             )
         return self.module((images_NCHW - self.mean_C11) / self.std_C11)
 
@@ -94,9 +94,9 @@ def save(path: Path, module: nn.Module, network: Network, data: DataSet) -> None
 def load(path: str | Path) -> Classifier:
     """Return a trained network, in eval mode on the CPU, from the folder or file it was saved to.
 
-    It takes float pixels from 0 to 1, (N, C, H, W), and gives logits, (N, K); its `classes` name the K. Of a whole run
-    it is the winner of the finals, or the best of the search where there were none. Raises RunError for a file that is
-    missing, damaged or not ours.
+    It takes float32 pixels from 0 to 1, (N, C, H, W), and gives logits, (N, K); its `classes` name the K. Of a whole
+    run it is the winner of the finals, or the best of the search where there were none. Raises RunError for a file that
+    is missing, damaged or not ours.
     """
     file = _file(Path(path))
     content, tensors = opened(file)

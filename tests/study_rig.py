@@ -99,7 +99,7 @@ def tell(job: Job, epoch: int, accuracy: float) -> Epoch:
 
 
 def die(job: Job) -> Iterator[Event]:
-    yield Died(trial=job.trial, exit=-9, message="worker 0 was ended by SIGKILL")
+    yield Died(trial=job.trial, exit=-9, message="worker 0 was ended by SIGKILL", seconds=1.0)
 
 
 def fail(reason: Cause, message: str, *, shared: bool = False) -> Script:

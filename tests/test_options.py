@@ -3,6 +3,7 @@
 import pytest
 
 from cnnsearch.errors import InvalidSpecError
+from cnnsearch.network import Network
 from cnnsearch.options import check, pick
 from cnnsearch.parse import read
 from cnnsearch.recipe import Recipe
@@ -138,6 +139,28 @@ def test_any_word_may_be_checked_and_its_place_stands_before() -> None:
         "recipe.epochs: input should be greater than or equal to 1, not 0",
         "recipe.momentum.choice[1]: input should be less than 1, not 1",
     ]
+
+
+@pytest.mark.parametrize(
+    ("hidden", "fault"),
+    [
+        ([{"repeat": {"int": [0, 10]}, "block": hole(32, 64)}], "head.hidden: must have from 0 to 8 items, not 10"),
+        (
+            [{"repeat": {"int": [0, 5]}, "block": 32}, {"repeat": hole(4, 3), "block": 32}],
+            "head.hidden: must have from 0 to 8 items, not 9",
+        ),
+        (
+            hole([], [{"repeat": {"int": [1, 9]}, "block": 32}]),
+            "head.hidden.choice[1]: must have from 0 to 8 items, not 9",
+        ),
+    ],
+    ids=["one repeat", "two together", "in a choice"],
+)
+def test_a_list_that_may_become_too_long_is_refused(hidden: Plain, fault: str) -> None:
+    tree = read(written(conv(), head={"hidden": hidden}))
+    with pytest.raises(InvalidSpecError) as caught:
+        check(tree, Network.model_validate)
+    assert str(caught.value) == fault
 
 
 def test_the_chosen_options_are_filled_in_and_located() -> None:

@@ -203,16 +203,18 @@ def test_a_label_of_an_unknown_kind_of_block_names_its_place(folder: Path, monke
     ("images_NCHW", "seen"),
     [
         (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), r"images of torch.uint8 and shape (2, 1, 8, 8)"),
+        (torch.zeros(2, 1, 8, 8, dtype=torch.float64), r"images of torch.float64 and shape (2, 1, 8, 8)"),
         (torch.zeros(2, 3, 8, 8), r"images of torch.float32 and shape (2, 3, 8, 8)"),
         (torch.zeros(1, 8, 8), r"images of torch.float32 and shape (1, 8, 8)"),
     ],
-    ids=["bytes", "colour", "no batch"],
+    ids=["bytes", "double precision", "colour", "no batch"],
 )
 def test_images_of_another_kind_are_refused(folder: Path, images_NCHW: Tensor, seen: str) -> None:
     with pytest.raises(ValueError, match="this network takes") as error:
         load(folder)(images_NCHW)
     assert str(error.value) == (
-        f"{seen}: this network takes floats from 0 to 1 of shape (images, 1, 8, 8); divide bytes by 255"
+        f"{seen}: this network takes torch.float32 from 0 to 1 of shape (images, 1, 8, 8);"
+        " divide bytes by 255, and .to(torch.float32)"
     )
 
 

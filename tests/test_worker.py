@@ -137,11 +137,13 @@ def test_a_training_that_hangs_is_given_up_and_the_next_is_not(log: Path, tmp_pa
     setup = Setup("digits", ROOT, imports=("register_blocks_that_fail",))
     with LocalExecutor(["cpu"], setup, log) as impatient:
         failed = story(impatient, job(tmp_path / "w", Acting(act="hang"), seconds=2.5))[-1]
-        assert failed == Failed(trial=5, reason="timeout", message="its training took more than 2.5 s")
+        assert isinstance(failed, Failed)
+        assert (failed.reason, failed.message) == ("timeout", "its training took more than 2.5 s")
+        assert 2.5 <= failed.seconds < PATIENCE
         replaced = Died(trial=None, exit=-9, message="worker 0 is replaced: its training took more than 2.5 s")
         assert impatient.events(PATIENCE) == replaced
         assert isinstance(impatient.events(PATIENCE), Ready)
-        assert story(impatient, job(tmp_path / "v", rungs=(1,)))[-1] == Done(trial=5, stopped=True)
+        assert isinstance(story(impatient, job(tmp_path / "v", rungs=(1,)))[-1], Done)
 
 
 def test_ctrl_c_does_not_end_a_worker(executor: LocalExecutor, tmp_path: Path) -> None:

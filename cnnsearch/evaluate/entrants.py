@@ -138,7 +138,8 @@ def _nobody_is_sure(field: Field, chosen: Sequence[Entrant], done: Mapping[Key, 
     asked = [[(entrant.name, seed) for seed in range(field.finals.seeds)] for entrant in chosen]
     if field.aim.floor is None or any(key not in done for own in asked for key in own):
         return False
-    scores = [[score_of(done[key]) for key in own if done[key].state == "complete"] for own in asked]
+    over = [training for training in done.values() if training.state == "complete"]  # more seeds too, of finals before
+    scores = [[score_of(each) for each in over if each.entrant == entrant.name] for entrant in chosen]
     return all(sure_of(own, field.finals, field.validation_images) < field.aim.floor for own in scores)
 
 

@@ -1,7 +1,6 @@
 """How are the entrants of the finals trained? As in the search, by an executor, but nothing is stopped."""
 
 import re
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import count
@@ -48,11 +47,11 @@ class _Live:
     """A training under way."""
 
     training: Training
+    number: int
+    """By which the executor knows it, in all attempts."""
     deaths: int = 0
-    since: float = 0.0
-    """Monotonic seconds when it began, as if its attempts had followed each other at once."""
     spent: float = 0.0
-    """Seconds in attempts that came to no end."""
+    """Seconds in the attempts that are over."""
     accuracies: list[float] = field(default_factory=list[float])
 
 
@@ -105,10 +104,8 @@ class Trainings:
         """Fill the free slots; say whether there was anything to give."""
         fed = False
         while executor.free and (live := self._next()):
-            number = next(self._numbers)
-            self._live[number] = live
-            live.since = time.monotonic() - live.spent
-            executor.submit(self._job(number, live))
+            self._live[live.number] = live
+            executor.submit(self._job(live))
             fed = True
         return fed
 
@@ -118,13 +115,13 @@ class Trainings:
         begun = {live.training.key for live in self._live.values()}
         left = (training for training in to_train(self._field, self.done) if training.key not in begun)
         training = next(left, None)
-        return _Live(training) if training else None
+        return _Live(training, next(self._numbers)) if training else None
 
-    def _job(self, number: int, live: _Live) -> Job:
+    def _job(self, live: _Live) -> Job:
         training = live.training
         name, seed = training.key
         return Job(
-            trial=number,
+            trial=live.number,
             network=training.entrant.network,
             recipe=training.entrant.recipe,
             seed=seed_of(self._seed, name, f"final {seed}"),
@@ -140,13 +137,13 @@ class Trainings:
             epoch = f"epoch {event.epoch}/{live.training.entrant.recipe.epochs}"
             self._bar.doing(f"{_title(live.training)}: {epoch} {percent(event.validation_accuracy)}")
         elif isinstance(event, Done):
-            self._finish(self._live.pop(event.trial))
+            self._finish(self._take_back(event.trial, event.seconds))
         elif isinstance(event, Failed):
-            live = self._live.pop(event.trial)
+            live = self._take_back(event.trial, event.seconds)
             if event.reason == "disk full":
                 raise DiskFullError(event.message)
             if event.shared:
-                self._try_again(live)
+                self._waiting.append(live)
             else:
                 self._finish(live, reason_of(event.reason, event.message))
         elif isinstance(event, Died):
@@ -156,16 +153,18 @@ class Trainings:
         self._bar.say(event.message)
         if event.trial is None:
             return
-        live = self._live.pop(event.trial)
+        live = self._take_back(event.trial, event.seconds)
         live.deaths += 1
         if live.deaths < MOST_DEATHS:
-            self._try_again(live)
+            self._waiting.append(live)
         else:
             self._finish(live, died(live.deaths, event.message))
 
-    def _try_again(self, live: _Live) -> None:
-        live.spent = time.monotonic() - live.since
-        self._waiting.append(live)
+    def _take_back(self, number: int, seconds: float) -> _Live:
+        """Take a training from its worker, which was at it for so many seconds."""
+        live = self._live.pop(number)
+        live.spent += seconds
+        return live
 
     def _finish(self, live: _Live, reason: str = "") -> None:
         entrant, seed = live.training
@@ -182,7 +181,7 @@ class Trainings:
             parameters=cost.parameters,
             macs=cost.macs,
             accuracies=tuple(live.accuracies),
-            seconds=time.monotonic() - live.since,
+            seconds=live.spent,
             weights=kept,
             sha256=sha256_of(self._folder / kept) if kept else "",
         )

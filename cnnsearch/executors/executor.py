@@ -64,7 +64,10 @@ class Executor(ABC):
 
     @abstractmethod
     def latency(self, network: Network) -> Latency | None:
-        """Measure how long one image takes while nothing of this executor trains; None where it cannot be run."""
+        """Measure how long one image takes while nothing of this executor trains; None where it cannot be run.
+
+        Raises RunError where the process that measures cannot be started.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -47,7 +47,7 @@ class _Slot:
     job: Job | None = None
     """Told to the worker as soon as that is ready: one that dies before has not hurt it."""
     since: float = 0.0
-    """When the worker got its job, and as much earlier as the training had been at it before."""
+    """When the worker got its job, and as much later as it stood still since."""
     false_starts: int = 0
     leaving: str = ""
     """Why its worker was ended on purpose, until its end is heard."""
@@ -57,8 +57,13 @@ class _Slot:
     @property
     def deadline(self) -> float:
         """When its training has taken too long."""
-        limit = self.job.seconds if self.ready and self.job else None
-        return inf if limit is None else self.since + limit
+        job = self.job if self.ready else None
+        return inf if job is None or job.seconds is None else self.since + job.seconds - job.spent
+
+    @property
+    def seconds(self) -> float:
+        """How long its worker has been at its job."""
+        return monotonic() - self.since if self.ready and self.job else 0.0
 
 
 class LocalExecutor(Executor):
@@ -184,6 +189,7 @@ class LocalExecutor(Executor):
             if slot.job:
                 _begin(slot, slot.job)
         if isinstance(news, Done | Failed):
+            news = news.model_copy(update={"seconds": slot.seconds})
             slot.job = None
         if isinstance(news, Failed) and news.reason != "diverged" and slot.device != "cpu":
             return self._part(slot, news)
@@ -192,10 +198,11 @@ class LocalExecutor(Executor):
     def _give_up(self, slot: _Slot) -> Failed:
         """End a worker whose training takes too long: what hangs hears nothing."""
         assert slot.job
-        trial, message = slot.job.trial, f"its training took more than {slot.job.seconds:g} s"
+        message = f"its training took more than {slot.job.seconds:g} s"
+        failed = Failed(trial=slot.job.trial, reason="timeout", message=message, seconds=slot.seconds)
         slot.leaving, slot.ready, slot.job = f"is replaced: {message}", False, None
         slot.worker.end(signal.SIGKILL)
-        return Failed(trial=trial, reason="timeout", message=message)
+        return failed
 
     def _part(self, slot: _Slot, failed: Failed) -> Failed:
         """End a worker that may be spoilt, and with it the slot where it was short of memory beside others."""
@@ -227,15 +234,17 @@ class LocalExecutor(Executor):
         slot.false_starts = 0 if slot.ready else slot.false_starts + 1
         if slot.false_starts == MOST_FALSE_STARTS:
             raise RunError(_no_start(slot, status))
+        message = f"worker {slot.number} {_ending(status)}; its log is {slot.log}"
         trial = slot.job.trial if slot.ready and slot.job else None
+        died = Died(trial=trial, exit=status, message=message, seconds=slot.seconds)
         slot.job = None if slot.ready else slot.job
         slot.ready = False
         slot.worker = self._start(slot.number, slot.device, slot.log)
-        return Died(trial=trial, exit=status, message=f"worker {slot.number} {_ending(status)}; its log is {slot.log}")
+        return died
 
 
 def _begin(slot: _Slot, job: Job) -> None:
-    slot.since = monotonic() - job.spent
+    slot.since = monotonic()
     slot.worker.say(job)
 
 

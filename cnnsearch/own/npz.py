@@ -173,7 +173,10 @@ def _way_to_bytes(array: Array) -> str:
         return "images.astype('uint8') makes them so"
     if array.dtype.kind == "f" and is_in_range and highest > 1:
         return "images.round().astype('uint8') makes them so"
-    return "(images * 255).round().astype('uint8') makes them of floats from 0 to 1"
+    if array.dtype.kind == "b" or (array.dtype.kind == "f" and is_in_range):
+        return "(images * 255).round().astype('uint8') makes them so"
+    spread = "((images - low) * (255 / (high - low))).round().astype('uint8')"
+    return f"{spread} makes them so, low and high being the ends that pixels may have"
 
 
 def _span(array: Array, name: str) -> str:

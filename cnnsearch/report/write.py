@@ -40,7 +40,8 @@ def as_page(run: Run) -> str:
 def figures(run: Run) -> dict[str, Sequence[Chart]]:
     """Draw what the page shows, as figures of plotly's: by title, several where they stand side by side.
 
-    One that does not apply to the run, not yet, or could not be drawn is left out; the page says why.
+    One that does not apply to the run, not yet, or could not be drawn is left out; the page says why. Raises TypeError
+    for what is no run.
     """
     refuse_unlike(run, Run, A_RUN)
     return {drawn.title: drawn.drawings for drawn in _drawn(run, _names(run)) if not drawn.reason}

@@ -62,7 +62,7 @@ class Asking:
         keeps_limits = not self._plan.limits.exceeded(candidate.network.cost)
         self._ledger.know(number, candidate.fingerprint, keeps_limits=keeps_limits)
         self._note(number, candidate)
-        return Live(number, candidate, attempts=0, deaths=0, since=0.0)
+        return Live(number, candidate, attempts=0, deaths=0)
 
     def judge(self, live: Live) -> Known | TooMuch | None:
         """Say why a candidate is not trained, and count it; None where it is."""

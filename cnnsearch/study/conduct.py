@@ -47,8 +47,8 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
 
     `notice` is said beside every result; `quiet` shows no progress. Raises RunError where the run's folder belongs
     to another plan or to a running study, DataError where the data cannot be had, InvalidSpecError for a device that is
-    not here, or a kind of block that workers would not know. On KeyboardInterrupt everything done is kept, and the same
-    call goes on.
+    not here, or a kind of block that workers would not know, TypeError for what is no Plan. On KeyboardInterrupt
+    everything done is kept, and the same call goes on.
 
     >>> plan = Plan.model_validate({"dataset": "digits", "budget": {"trials": 2}})
     >>> run = search(plan)  # doctest: +SKIP

@@ -12,8 +12,7 @@ class Live(NamedTuple):
     candidate: Candidate
     attempts: int
     deaths: int
-    since: float
     passed: int = 0
     """The last rung that it passed: it stops at none up to that one, where it begins anew for want of a checkpoint."""
     spent: float = 0.0
-    """Seconds of its training before it waited at that rung, or its worker or study died."""
+    """Seconds of its training so far, but for what its worker is at now."""

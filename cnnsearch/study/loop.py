@@ -14,7 +14,6 @@ beside it: the next candidate (`asking.py`), who waits at a rung (`rungs.py`), w
 (`clock.py`).
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -112,10 +111,10 @@ class Search:
                 self._finish(trial.number, candidate, "failed", died(trial.deaths))
                 continue
             spent = self.ledger.seconds_of(trial.number)
-            live = Live(trial.number, candidate, trial.attempts, trial.deaths, since=0.0, spent=spent)
+            live = Live(trial.number, candidate, trial.attempts, trial.deaths, spent=spent)
             live = self.rungs.passed(live, len(trial.epochs))
             if self.rungs.all_wait and self.rungs.reached(live) > live.passed:
-                self._rest(live, spent)
+                self._rest(live)
             else:
                 self._place(live)
 
@@ -187,7 +186,7 @@ class Search:
         self.screen.counted(self.ledger, len(self.rungs))
 
     def _submit(self, live: Live) -> None:
-        live = live._replace(attempts=live.attempts + 1, since=time.monotonic() - live.spent)
+        live = live._replace(attempts=live.attempts + 1)
         job = Job(
             trial=live.trial,
             network=live.candidate.network,
@@ -230,26 +229,31 @@ class Search:
         self.record.append(events.Epoch(**epoch.model_dump(exclude={"kind"})))
         self.screen.epoch(epoch, candidate)
 
+    def _take_back(self, trial: int, seconds: float) -> Live:
+        """Take a candidate from its worker, which was at it for so many seconds."""
+        live = self.live.pop(trial)
+        return live._replace(spent=live.spent + seconds)
+
     def _hear_done(self, done: Done) -> None:
-        live = self.live.pop(done.trial)
+        live = self._take_back(done.trial, done.seconds)
         self.bugs_in_a_row = 0
         accuracies = self._accuracies(done.trial)
         last = max(accuracies)
         if done.stopped and self.rungs.all_wait:
             self.record.sync()
-            self._rest(live, time.monotonic() - live.since)
+            self._rest(live)
         elif done.stopped:
             self._stop(live)
         else:
-            self._finish(done.trial, live.candidate, "complete", score=accuracies[last], since=live.since)
+            self._finish(done.trial, live.candidate, "complete", score=accuracies[last], seconds=live.spent)
 
     def _stop(self, live: Live) -> None:
         reason = f"stopped after epoch {max(self._accuracies(live.trial))} of {live.candidate.recipe.epochs}"
-        self._finish(live.trial, live.candidate, "stopped", reason, since=live.since)
+        self._finish(live.trial, live.candidate, "stopped", reason, seconds=live.spent)
 
-    def _rest(self, live: Live, seconds: float) -> None:
+    def _rest(self, live: Live) -> None:
         """Let a trial wait at its rung until all are there; the sampler learns how far it came."""
-        self.rungs.rest(live, seconds)
+        self.rungs.rest(live)
         outcome = self._outcome(live.trial, live.candidate, "stopped")
         self.proposer.rest(outcome)
         self.screen.rests(outcome, live.candidate, self.ledger, len(self.rungs))
@@ -260,34 +264,35 @@ class Search:
             return False
         goes, stops = self.rungs.wake()
         if goes or stops:
-            self.screen.wakes(goes, [live for live, _ in stops])
+            self.screen.wakes(goes, stops)
         self.waiting += goes
-        for live, seconds in stops:
-            self._stop(live._replace(since=time.monotonic() - seconds))
+        for live in stops:
+            self._stop(live)
         return bool(goes or stops)
 
     def _hear_failed(self, failed: Failed) -> None:
-        live, reason = self.live.pop(failed.trial), reason_of(failed.reason, failed.message)
+        live = self._take_back(failed.trial, failed.seconds)
+        reason = reason_of(failed.reason, failed.message)
         if failed.shared or failed.reason == "disk full":
             self.record.append(Interrupted(trial=failed.trial, reason=reason, worker_died=False))
             if failed.reason == "disk full":
                 raise DiskFullError(failed.message)
-            self.waiting.insert(0, live._replace(spent=time.monotonic() - live.since))
+            self.waiting.insert(0, live)
             return
         if failed.reason == "out of memory":
             self.ledger.too_much[failed.trial] = need_of(live.candidate)
         self.bugs_in_a_row = self.bugs_in_a_row + 1 if failed.reason == "bug" else 0
-        self._finish(failed.trial, live.candidate, "failed", reason, since=live.since)
+        self._finish(failed.trial, live.candidate, "failed", reason, seconds=live.spent)
 
     def _hear_died(self, event: Died) -> None:
         self.screen.say(event.message)
         if event.trial is None:
             return
-        live = self.live.pop(event.trial)
-        live = live._replace(deaths=live.deaths + 1, spent=time.monotonic() - live.since)
+        live = self._take_back(event.trial, event.seconds)
+        live = live._replace(deaths=live.deaths + 1)
         self.record.append(Interrupted(trial=event.trial, reason=event.message))
         if live.deaths >= MOST_DEATHS:
-            self._finish(event.trial, live.candidate, "failed", died(live.deaths, event.message), since=live.since)
+            self._finish(event.trial, live.candidate, "failed", died(live.deaths, event.message), seconds=live.spent)
         else:
             self.waiting.insert(0, live)
 
@@ -298,13 +303,12 @@ class Search:
 
     def _finish(
         self, number: int, candidate: Candidate, state: FinalState, reason: str = "", score: float | None = None,
-        since: float | None = None,
+        seconds: float | None = None,
     ) -> None:  # fmt: skip
-        """Write a candidate's last word, then act on it."""
-        seconds = 0.0 if since is None else time.monotonic() - since
-        if since is not None:
+        """Write the last word of a candidate, trained for so many seconds if at all; then act on it."""
+        if seconds is not None:
             self.clock.hear_end()
-        self.record.append(Finished(trial=number, state=state, reason=reason, score=score, seconds=seconds))
+        self.record.append(Finished(trial=number, state=state, reason=reason, score=score, seconds=seconds or 0.0))
         if self._end() is None and not self.clock.is_late:
             self._submit_waiting()  # before all else: a worker waits
         outcome = self._outcome(number, candidate, state, reason, score)

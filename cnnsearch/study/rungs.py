@@ -2,7 +2,6 @@
 
 import time
 from math import ceil
-from typing import NamedTuple
 
 from cnnsearch.plan import Plan
 from cnnsearch.ranking import Standing
@@ -14,13 +13,6 @@ from cnnsearch.study.stopping import best_share, goes_on
 SLACK = 1.1  # a pace is not kept to the second
 
 
-class Resting(NamedTuple):
-    """A trial that waits at a rung for the others, and the seconds that it took to get there."""
-
-    live: Live
-    seconds: float
-
-
 class Rungs:
     """The rungs of a study and the trials that wait there."""
 
@@ -30,7 +22,7 @@ class Rungs:
         self._half_time = (time.monotonic() + deadline) / 2
         self._latest = float("inf")
         """When the best of those that wait must go on; nobody waits yet."""
-        self._resting: dict[int, Resting] = {}
+        self._resting: dict[int, Live] = {}
         self.all_wait = plan.pruner.kind == "successive"
         """Whether nobody passes a rung before all are there."""
 
@@ -65,9 +57,9 @@ class Rungs:
         mine, others = Standing(score, self._ledger.costs[trial]), self._ledger.seen_at(rung).values()
         return not self.all_wait and goes_on(self._pruner, mine, others)
 
-    def rest(self, live: Live, seconds: float) -> None:
+    def rest(self, live: Live) -> None:
         """Let a trial wait at its rung until all are there, or until the best need the time that is left."""
-        self._resting[live.trial] = Resting(live, seconds)
+        self._resting[live.trial] = live
         if self._deadline < float("inf") and time.monotonic() <= self._latest:
             self._latest = min(self._half_time, self._deadline - self._need())
 
@@ -77,7 +69,7 @@ class Rungs:
         Counted are whole trainings, all slots at it, and the looks that are under way yet.
         """
         rung, resting = self._next_to_wake()
-        best = best_share(self._pruner, self._ledger.seen_at(rung)) & {each.live.trial for each in resting}
+        best = best_share(self._pruner, self._ledger.seen_at(rung)) & {live.trial for live in resting}
         if not best:
             return 0.0
         look = max(self._ledger.seconds_of(trial) for trial in best)
@@ -85,26 +77,26 @@ class Rungs:
         return SLACK * (2 * look + rounds * max(self._seconds_ahead(trial, rung) for trial in best))
 
     def _seconds_ahead(self, trial: int, rung: int) -> float:
-        passes = self._resting[trial].live.candidate.recipe.passes
+        passes = self._resting[trial].candidate.recipe.passes
         read, ahead = (sum(images(share, self._facts) for share in part) for part in (passes[:rung], passes[rung:]))
         return self._ledger.seconds_of(trial) * ahead / read
 
-    def _next_to_wake(self) -> tuple[int, list[Resting]]:
+    def _next_to_wake(self) -> tuple[int, list[Live]]:
         """Give the lowest rung at which anybody waits, and who waits there."""
-        at = {trial: self.reached(each.live) for trial, each in self._resting.items()}
+        at = {trial: self.reached(live) for trial, live in self._resting.items()}
         lowest = min(at.values(), default=0)
         return lowest, [self._resting[trial] for trial, rung in at.items() if rung == lowest]
 
-    def wake(self) -> tuple[list[Live], list[Resting]]:
+    def wake(self) -> tuple[list[Live], list[Live]]:
         """Let nobody wait longer at the lowest rung; give those that go on, the best first, and those that do not.
 
         Compared are all scores ever seen at the rung, and a higher rung waits for those that go on to it; so it does
         not matter when a study was cut and resumed.
         """
         lowest, resting = self._next_to_wake()
-        for each in resting:
-            del self._resting[each.live.trial]
+        for live in resting:
+            del self._resting[live.trial]
         best = best_share(self._pruner, self._ledger.seen_at(lowest))
-        goes = [live._replace(passed=lowest, spent=seconds) for live, seconds in resting if live.trial in best]
+        goes = [live._replace(passed=lowest) for live in resting if live.trial in best]
         goes.sort(key=lambda live: self._ledger.rungs[lowest][live.trial], reverse=True)
-        return goes, [each for each in resting if each.live.trial not in best]
+        return goes, [live for live in resting if live.trial not in best]
