@@ -16,7 +16,10 @@ HOLES = ("choice", "int", "float", "repeat")
 _BOUNDS = {"low", "high", "min", "max"}  # what others name the ends of a range
 _RANGES = {"uniform": "", "range": "", "randint": "", "loguniform": ', "log": true', "log": ', "log": true'}
 """What others name a range, and what ours has besides its ends."""
-_TRUTH = dict.fromkeys(("yes", "on", "true", "1"), "true") | dict.fromkeys(("no", "off", "false", "0"), "false")
+_TRUTH = {
+    "yes": "true", "on": "true", "true": "true", "1": "true",
+    "no": "false", "off": "false", "false": "false", "0": "false",
+}  # fmt: skip
 _NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?")
 FEW_KEYS = 6  # so many are listed
 _FOLLOWS = "it follows from what comes before; leave it out"
