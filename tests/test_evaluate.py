@@ -1034,9 +1034,13 @@ def test_a_run_is_found_from_within_its_folder(study: Path) -> None:
 def test_a_study_whose_finals_have_no_winner_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     budget = {"trials": 1, "minutes": None, "until_flat": False}
     folder = write_run(tmp_path / "x", ("complete",), plan={"finals": FINALS, "budget": budget})
-    failed = {"state": "failed", "reason": "diverged: epoch 1", "parameters": 1, "macs": 1, "accuracies": ()}
+    found = history.read(folder)
+    broken = Retrained(
+        entrant="trial 0", seed=0, state="failed", reason="diverged: epoch 1", parameters=1, macs=1,
+        recipe=found.finals.recipe(found.trials[0].recipe),
+    )  # fmt: skip
     with record.own(folder) as to:
-        to.append(Retrained.model_validate({"entrant": "trial 0", "seed": 0, **failed}))
+        to.append(broken)
     assert ending.show(history.read(folder), "") == 1
     said = " ".join(capsys.readouterr().out.split())
     law = (

@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -37,7 +38,7 @@ from cnnsearch.history import Run
 from cnnsearch.messages import MOST_DEATHS, Died, Done, Epoch, Event, Job
 from cnnsearch.plan import Plan
 from cnnsearch.report.write import write_report
-from cnnsearch.study import asking, conduct, ending, loop
+from cnnsearch.study import asking, conduct, ending
 from cnnsearch.study.ledger import Ledger, Need
 from cnnsearch.study.screen import Screen
 from cnnsearch.terminal import Bar
@@ -339,7 +340,7 @@ def test_a_call_goes_on_to_the_end_of_an_epoch_for_as_long_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pace: float, calls: int | None
 ) -> None:
     clock, kept = [0.0], [0]
-    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
 
     def slowly(job: Job) -> Iterator[Event]:
         yield from (tell(job, epoch, 0.5) for epoch in range(1, kept[0] + 1))  # from its checkpoint
@@ -842,7 +843,7 @@ def test_a_trial_that_waits_is_trained_by_nobody_and_known_to_the_sampler(tmp_pa
 def at_a_pace(pace: float, rungs: list[int], slots: int, monkeypatch: pytest.MonkeyPatch) -> Script:
     """Learn so many seconds an epoch, by a clock that nothing else moves."""
     clock = [0.0]
-    monkeypatch.setattr(loop.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
 
     def script(job: Job) -> Iterator[Event]:
         clock[0] += 40 * (job.trial == 0)  # the first one waits for its worker
