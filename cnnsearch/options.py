@@ -13,11 +13,25 @@ from typing import NamedTuple
 
 from cnnsearch.errors import Fault, InvalidSpecError, faults_of, join, place
 from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, Site, as_written, leaves, sites
+from cnnsearch.parse import MisreadError, read
 from cnnsearch.text import Plain
 
 Validate = Callable[[Plain], object]
 _BY_ITSELF = {"field", "length"}  # scopes that a law between fields has not
 _BOUNDARY = re.compile(r"(?=[.\[]|$)")  # where a place's outer ones end
+
+
+def checked(data: Plain, validate: Validate, where: str = "") -> Node:
+    """Read plain data with holes and check it; raise InvalidSpecError with every fault of either kind."""
+    try:
+        tree = read(data, where)
+    except MisreadError as error:
+        wrong = [fault.place for fault in error.faults]
+        others = faults_of(partial(check, error.tree, validate, where))
+        apart = (each for each in others if not any(_within(each.place, at) or _within(at, each.place) for at in wrong))
+        raise InvalidSpecError((*error.faults, *apart)) from None
+    check(tree, validate, where)
+    return tree
 
 
 def check(tree: Node, validate: Validate, where: str = "") -> None:

@@ -20,8 +20,17 @@ MOST_NUMBER = 10**15  # in a range; up to here floats hold every integer
 HOLE_KEYS = frozenset({"choice", "int", "float", "log", "step"})
 
 
+class MisreadError(InvalidSpecError):
+    """Holes are written wrongly; `tree` has null in their places, so that what else is wrong can be told too."""
+
+    tree: Node
+
+
 def read(data: Plain, name: str = "") -> Node:
-    """Turn plain data with holes into a tree; raise InvalidSpecError where a hole is written wrongly."""
+    """Turn plain data with holes into a tree; raise MisreadError where a hole is written wrongly.
+
+    Raises another InvalidSpecError where there is more of it than can be read.
+    """
     if (count := _weight(data)) > MOST_NODES:
         law = f"repeats and ranges come to {count:,} values and options, more than {MOST_NODES:,}"
         raise InvalidSpecError((Fault(_heaviest(data, name), f"{law}; repeat less, or choose among fewer"),))
@@ -29,7 +38,9 @@ def read(data: Plain, name: str = "") -> Node:
     tree = reader.read(data, name)
     if reader.faults:
         told = (fault._replace(place=as_written(fault.place)) for fault in reader.faults)
-        raise InvalidSpecError(tuple(dict.fromkeys(told)))
+        error = MisreadError(tuple(dict.fromkeys(told)))
+        error.tree = tree
+        raise error
     return tree
 
 

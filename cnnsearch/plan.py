@@ -19,10 +19,9 @@ from cnnsearch.fill import Suggest, fill
 from cnnsearch.holes import Hole, Node, Real, holes_of
 from cnnsearch.network import Network
 from cnnsearch.objectives import Aim, Objectives
-from cnnsearch.options import check
+from cnnsearch.options import checked
 from cnnsearch.own.image import Image
 from cnnsearch.own.keep import changes, facts_of, is_there
-from cnnsearch.parse import read
 from cnnsearch.parts import Budget, Executor, Finals, Limits, Pruner, Sampler
 from cnnsearch.recipe import Recipe
 from cnnsearch.sameness import fingerprint_of
@@ -234,9 +233,7 @@ class Plan(Word):
     @cached_property
     def recipe_tree(self) -> Node:
         """The recipe with its holes, each checked."""
-        tree = read(self.recipe, "recipe")
-        check(tree, Recipe.model_validate, "recipe")
-        return tree
+        return checked(self.recipe, Recipe.model_validate, "recipe")
 
     @cached_property
     def holes(self) -> tuple[Hole | Real, ...]:

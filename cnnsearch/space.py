@@ -13,8 +13,7 @@ from cnnsearch.fill import CanFit, Filled, Suggest, fill
 from cnnsearch.fit import LookAhead
 from cnnsearch.holes import Hole, Map, Node, Real, as_written, holes_of, narrowed, sites
 from cnnsearch.network import MOST, Network
-from cnnsearch.options import check
-from cnnsearch.parse import read
+from cnnsearch.options import checked
 from cnnsearch.text import Plain
 
 
@@ -45,8 +44,7 @@ class Space:
     def __init__(self, data: Plain, most: Mapping[str, int] | None = None) -> None:
         if not isinstance(data, dict):
             Network.model_validate(data)  # says what it must be
-        self.tree: Node = read(data)
-        check(self.tree, Network.model_validate)
+        self.tree: Node = checked(data, Network.model_validate)
         assert isinstance(self.tree, Map)
         self.ahead = LookAhead(self.tree)
         self.ahead.refuse_hopeless(self.tree)
@@ -70,7 +68,7 @@ class Space:
 
     def _options(self) -> Iterator[tuple[str, dict[str, int]]]:
         """Give the place of every option that may not fit, and the answers by which it is drawn."""
-        for hole, needs, _ in sites(self.tree):
+        for hole, needs, *_ in sites(self.tree):
             if isinstance(hole, Hole) and not hole.is_range and self.ahead.decides(hole):
                 for index in range(len(hole.options)):
                     place = as_written(f"{hole.name}.choice[{index}]")

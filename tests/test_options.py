@@ -141,6 +141,29 @@ def test_any_word_may_be_checked_and_its_place_stands_before() -> None:
     ]
 
 
+def test_what_is_wrong_beside_a_hole_that_is_written_wrongly_is_told_with_it() -> None:
+    with pytest.raises(InvalidSpecError) as caught:
+        Space(
+            written(
+                conv(out_channels={"int": [16, 8]}, kernel_size=hole(3, "3")),
+                {"repeat": {"int": [1, 200]}, "block": conv()},
+                {"repeat": 2, "block": conv(out_channels=hole(), strid=2)},
+                head={"dropout": 2},
+            )
+        )
+    assert str(caught.value).splitlines() == [
+        "blocks[0].conv.out_channels.int: must be [lowest, highest], and 16 is more than 8; swap them",
+        (
+            "blocks[1].repeat: must be a whole number from 0 to 64, or a hole whose options are such numbers,"
+            " not {'int': [1, 200]}"
+        ),
+        "blocks[2].block.conv.out_channels: choice takes a list of at least one option, and neither log nor step",
+        "blocks[2].block.conv.strid: unknown key; perhaps you meant 'stride'",
+        "head.dropout: input should be less than 1, not 2",
+        f"blocks[0].conv.kernel_size.choice[1]: {PAIR} '3'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("hidden", "fault"),
     [
