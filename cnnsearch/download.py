@@ -110,8 +110,8 @@ def _download(file: File, folder: Path, mirrors: Sequence[str]) -> bytes:
     names = ", ".join(each.name for each in MNIST_FILES)
     raise NotDownloadedError(
         f"MNIST is not in {folder} and could not be downloaded ({'; '.join(reasons)}). Put the files {names}"
-        f" there, as they are or as .gz, or name their folder by --data-root; or use --dataset digits,"
-        " which needs no download"
+        " there, as they are or as .gz, or name the folder that holds MNIST/raw by --data-root; or use --dataset"
+        " digits, which needs no download"
     )
 
 

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from cnnsearch.blocks import KINDS, Block
 from cnnsearch.errors import Fault, InvalidSpecError
 from cnnsearch.flow import first_sight
-from cnnsearch.holes import Hole, Leaf, Map, Node, Repeat, Row, count_fillings, fillings, to_plain
+from cnnsearch.holes import Hole, Leaf, Map, Node, Repeat, Row, count_fillings, fillings, holes_of, to_plain
 from cnnsearch.network import MOST_BLOCKS, Input, read_block, through
 from cnnsearch.shapes import MisfitError, Shape
 
@@ -79,8 +79,8 @@ class LookAhead:
         if not self.can_fit(tree):
             number, error = self._furthest
             where = f" at blocks[{number}]{error.field} of what it builds" if error.field else ""
-            law = f"no filling of the holes fits; the one that gets furthest fails{where}"
-            raise InvalidSpecError((Fault("blocks", f"{law}: {error.message}"),))
+            law = "no filling of the holes fits; the one that gets furthest fails" if holes_of(tree) else "fails"
+            raise InvalidSpecError((Fault("blocks", f"{law}{where}: {error.message}"),))
 
     def reduced(self, shape: Shape) -> Shape:
         """Forget the channels where they decide nothing, so that more is remembered."""

@@ -169,6 +169,7 @@ def _meet(total: Sum, ends: list[Sight], step: Step, where: str) -> Sight:
     if len(shapes) > 1:
         maps = ", ".join(f"{name} {end.shape}" for (name, _), end in zip(total.branches, ends, strict=True))
         place = f"{_block(where)}.{step.field or step.name}"
-        raise MisfitError(place, f"maps of different shape cannot be added ({maps}); pad by (kernel_size - 1)/2")
+        way = "pad odd kernels by (kernel_size - 1)/2, or let the padding be 'same' at stride 1"
+        raise MisfitError(place, f"maps of different shape cannot be added ({maps}); {way}")
     field = (max(end.field[0] for end in ends), max(end.field[1] for end in ends))
     return ends[0]._replace(field=field)

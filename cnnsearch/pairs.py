@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from cnnsearch.errors import brief
+from cnnsearch.meant import hole_meant, number_meant
 from cnnsearch.shapes import Pair
-from cnnsearch.word import hole_meant, misfit
+from cnnsearch.word import misfit
 
 MOST_PIXELS = 1_024  # of a kernel, stride, padding or dilation
 
@@ -20,7 +21,7 @@ def _read_pair(value: object, lowest: int) -> Pair:
     numbers = [axis for axis in axes if type(axis) is int]  # type, since True is an int to isinstance
     if len(axes) != 2 or len(numbers) != 2:  # noqa: PLR2004 (height and width)
         law = f"must be a whole number or a [height, width] pair of them, not {brief(value)}"
-        raise misfit("", f"{law}{hole_meant(value)}")
+        raise misfit("", f"{law}{number_meant(value) or hole_meant(value)}")
     if not lowest <= min(numbers) <= max(numbers) <= MOST_PIXELS:
         raise misfit("", f"must be from {lowest} to {MOST_PIXELS}, not {brief(value)}")
     return numbers[0], numbers[1]

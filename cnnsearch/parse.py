@@ -10,6 +10,7 @@ from typing import NoReturn, cast
 
 from cnnsearch.errors import Fault, InvalidSpecError, brief, place
 from cnnsearch.holes import Hole, Leaf, Map, Node, Real, Repeat, Row, as_written, leaves
+from cnnsearch.meant import hole_meant, number_meant
 from cnnsearch.text import Plain
 
 MOST_OPTIONS = 4_096
@@ -180,8 +181,10 @@ class _Reader:
 def _ends(data: Plain, kind: str, name: str) -> tuple[float, float]:
     ends = cast("list[Plain]", data) if isinstance(data, list | tuple) else []
     if [_is_number(end, kind) for end in ends] != [True, True]:
-        law = f"must be [lowest, highest], two {kind} numbers of at most {MOST_NUMBER:,}"
-        _refuse(f"{name}.{kind}", f"{law}, not {brief(cast('object', data))}")
+        is_huge = any(type(end) in {int, float} and abs(end) > MOST_NUMBER for end in ends)
+        many = f" of at most {MOST_NUMBER:,}" if is_huge else ""
+        law = f"must be [lowest, highest], two {kind} numbers{many}, not {brief(cast('object', data))}"
+        _refuse(f"{name}.{kind}", f"{law}{number_meant(data) or (hole_meant(data) if isinstance(data, dict) else '')}")
     if ends[0] > ends[1]:
         _refuse(f"{name}.{kind}", f"must be [lowest, highest], and {ends[0]} is more than {ends[1]}; swap them")
     return ends[0], ends[1]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean
 from typing import NamedTuple
 
+from cnnsearch.causes import cause_of
 from cnnsearch.certainty import Interval, accuracy_interval, holm, paired_p, share_interval, surely
 from cnnsearch.entering import entering
 from cnnsearch.errors import refuse_unlike
@@ -51,8 +52,8 @@ class Row(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Mean of the scores."""
-        return mean(self.scores)
+        """Mean of the scores, rounded: as many images read right are equal, however the seeds share them."""
+        return round(mean(self.scores), 12)
 
     @property
     def interval(self) -> Interval | None:
@@ -161,6 +162,8 @@ def lacking(run: Run) -> str:
     reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in failed(run))
     law = f"the finals have no winner{reasons and f' ({reasons})'}"
     again = "the same command tries again what ended in a bug, a dead worker or a timeout"
+    if any(cause_of(each.reason) == "timeout" for each in failed(run)):
+        again += ", and the study's command may give a longer --budget.trial-minutes"
     return f"{law}; {again}; else try other --finals.epochs or a longer search"
 
 

@@ -3,25 +3,23 @@
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, ClassVar, Self, TypeGuard, cast, get_args
+from typing import Any, ClassVar, Self, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from cnnsearch.errors import MOST_ITEMS, MOST_SHOWN, MOST_TOLD, Fault, InvalidSpecError, Scope, brief, join, place
+from cnnsearch.errors import MOST_SHOWN, MOST_TOLD, Fault, InvalidSpecError, Scope, brief, join, place
+from cnnsearch.meant import hole_meant, number_meant
 from cnnsearch.text import read_json
 
 HOLES = ("choice", "int", "float", "repeat")
 """What opens a hole where a value might stand."""
-_BOUNDS = {"low", "high", "min", "max"}  # what others name the ends of a range
-_RANGES = {"uniform": "", "range": "", "randint": "", "loguniform": ', "log": true', "log": ', "log": true'}
-"""What others name a range, and what ours has besides its ends."""
 _TRUTH = {
     "yes": "true", "on": "true", "true": "true", "1": "true",
     "no": "false", "off": "false", "false": "false", "0": "false",
 }  # fmt: skip
-_NUMBER = re.compile(r"[+-]?\d{1,15}(\.\d{1,15})?")
 FEW_KEYS = 6  # so many are listed
+LIKE, ALIKE = 0.6, 0.85  # of two keys: worth a guess, and but for a letter the same
 _FOLLOWS = "it follows from what comes before; leave it out"
 _MEASURED = "no limit keeps a time, which is measured; seek it to be small with objectives: {latency: {}}"
 _NOWHERE = {
@@ -30,6 +28,7 @@ _NOWHERE = {
     "num_features": _FOLLOWS,
     "latency": _MEASURED,
     "max_latency": _MEASURED,
+    "timeout": "a limit of time is `minutes` of the budget for a search, `trial_minutes` for one training",
 }
 """Keys that many look for, and that stand nowhere."""
 _OF_LENGTH = {"too_short", "too_long"}  # pydantic's own names of faults
@@ -171,35 +170,11 @@ def _way_out(detail: ErrorDetails, word: type[BaseModel]) -> str:
         return f"; perhaps you meant {near[0]!r}"
     if kind == "bool_type" and (truth := _TRUTH.get(str(value).lower())):
         return f"; perhaps you meant {truth}"
-    if kind in {"int_type", "float_type"} and isinstance(value, str) and _NUMBER.fullmatch(value):
-        return "; write it without quotation marks"
     open_too = issubclass(word, Word) and word.takes_holes
     if kind == "int_type" and isinstance(value, float) and value.is_integer():
         return f"; perhaps you meant {int(value)}{', or of a range int, not float' if open_too else ''}"
-    return (hole_meant(value) if open_too else "") or _way_out_of_hole(value)
-
-
-def hole_meant(value: object) -> str:
-    """Say how a choice or a range is written, where a value looks as if it were meant for one."""
-    if isinstance(value, dict):
-        return _range_meant(cast("dict[object, object]", value))
-    items = cast("list[object]", value) if isinstance(value, list) else []
-    scalars = {item for item in items if isinstance(item, str | int | float)}
-    if 1 < len(scalars) == len(items):  # no option stands twice
-        law = f'; a choice in a space is written {{"choice": {brief(items) if len(items) <= MOST_ITEMS else "[...]"}}}'
-        return f"{law}, a range {_range(items)}" if _may_be_ends(items) else law
-    return ""
-
-
-def _range_meant(value: Mapping[object, object]) -> str:
-    ends = [*value.values()]
-    if value.keys() <= _BOUNDS and _may_be_ends(ends):
-        return f"; a range in a space is written {_range(ends)}"
-    for name, more in _RANGES.items():
-        pair = value.get(name)
-        if len(value) == 1 and isinstance(pair, list) and _may_be_ends(inner := cast("list[object]", pair)):
-            return f"; a range in a space is written {_range(inner, more)}"
-    return ""
+    unquoted = number_meant(value) if kind in {"int_type", "float_type"} else ""
+    return unquoted or (hole_meant(value) if open_too else "") or _way_out_of_hole(value)
 
 
 def _way_out_of_hole(value: object) -> str:
@@ -210,31 +185,24 @@ def _way_out_of_hole(value: object) -> str:
     return f"; perhaps you meant {near[0]!r}" if near else ""
 
 
-def _may_be_ends(values: Sequence[object]) -> TypeGuard[Sequence[float]]:
-    return len(values) == 2 and all(type(value) in {int, float} for value in values)  # noqa: PLR2004 (low and high)
-
-
-def _range(ends: Sequence[float], more: str = "") -> str:
-    kind = "int" if all(isinstance(end, int) for end in ends) else "float"
-    return f'{{"{kind}": {brief(sorted(ends))}{more}}}'
-
-
 def _is_secret(path: Sequence[str | int], word: type[BaseModel]) -> bool:
     """Say whether a field is left out of its word's repr, since it may hold a password."""
     field = word.model_fields.get(str(path[0])) if path else None
     return field is not None and not field.repr
 
 
-def _near_keys(path: Sequence[str | int], word: type[BaseModel]) -> list[str]:
-    """Give the key that was perhaps meant by an unknown one, if any."""
+def _near_keys(path: Sequence[str | int], word: type[BaseModel], least: float = LIKE) -> list[str]:
+    """Give the key that was perhaps meant by an unknown one, if any is at least so much like it, of 1."""
     outer = _word_at(path[:-1], word)
-    return get_close_matches(str(path[-1]), outer.model_fields, n=1) if outer else []
+    return get_close_matches(str(path[-1]), outer.model_fields, n=1, cutoff=least) if outer else []
 
 
 def _way_out_of_key(path: Sequence[str | int], word: type[BaseModel]) -> str:
     if path[-1] in _NOWHERE:
         return _NOWHERE[str(path[-1])]
-    near = _deeper_keys(path, word) or [*_near_keys(path, word), *_long_keys(path, word)][:1]
+    deeper = _deeper_keys(path, word)
+    nearest = [*_near_keys(path, word, ALIKE if deeper else LIKE), *_long_keys(path, word)][:1]
+    near = [*nearest, *deeper]
     if near:
         return f"perhaps you meant {' or '.join(map(repr, near))}"
     outer = _word_at(path[:-1], word)

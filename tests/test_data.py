@@ -335,8 +335,8 @@ def test_without_any_mirror_the_error_says_what_to_do(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"MNIST is not in {mnist_folder(tmp_path)} and could not be downloaded"
         " (http://127.0.0.1:1/a-x.gz: <urlopen error [Errno 111] Connection refused>)."
-        " Put the files a-x, a-y, b-x, b-y there, as they are or as .gz, or name their folder by --data-root;"
-        " or use --dataset digits, which needs no download"
+        " Put the files a-x, a-y, b-x, b-y there, as they are or as .gz, or name the folder that holds MNIST/raw by"
+        " --data-root; or use --dataset digits, which needs no download"
     )
 
 

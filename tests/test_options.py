@@ -32,8 +32,14 @@ UNKNOWN = "unknown key; is it misspelt, or does it belong elsewhere?"
 @pytest.mark.parametrize(
     ("data", "faults"),
     [
-        (written(conv(kernel_size="3")), [f"blocks[0].conv.kernel_size: {PAIR} '3'"]),
-        (written(conv(kernel_size=hole(3, "3"))), [f"blocks[0].conv.kernel_size.choice[1]: {PAIR} '3'"]),
+        (
+            written(conv(kernel_size="3")),
+            [f"blocks[0].conv.kernel_size: {PAIR} '3'; write it without quotation marks"],
+        ),
+        (
+            written(conv(kernel_size=hole(3, "3"))),
+            [f"blocks[0].conv.kernel_size.choice[1]: {PAIR} '3'; write it without quotation marks"],
+        ),
         (
             written(conv(out_channels={"int": [0, 9]})),
             ["blocks[0].conv.out_channels: input should be greater than or equal to 1, not 0"],
@@ -160,7 +166,7 @@ def test_what_is_wrong_beside_a_hole_that_is_written_wrongly_is_told_with_it() -
         "blocks[2].block.conv.out_channels: choice takes a list of at least one option, and neither log nor step",
         "blocks[2].block.conv.strid: unknown key; perhaps you meant 'stride'",
         "head.dropout: input should be less than 1, not 2",
-        f"blocks[0].conv.kernel_size.choice[1]: {PAIR} '3'",
+        f"blocks[0].conv.kernel_size.choice[1]: {PAIR} '3'; write it without quotation marks",
     ]
 
 

@@ -113,6 +113,14 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         ),
         ({"recipy": {}}, "recipy: unknown key; perhaps you meant 'recipe'"),
         ({"trials": 5}, "trials: unknown key; perhaps you meant 'budget.trials'"),
+        ({"seeds": 5}, "seeds: unknown key; perhaps you meant 'seed' or 'finals.seeds'"),
+        (
+            {"budget": {"timeout": 5}},
+            (
+                "budget.timeout: unknown key; a limit of time is `minutes` of the budget for a search,"
+                " `trial_minutes` for one training"
+            ),
+        ),
         ({"epochs": 5}, "epochs: unknown key; perhaps you meant 'finals.epochs' or 'recipe.epochs'"),
         ({"blocks": []}, "blocks: unknown key; perhaps you meant 'space.blocks'"),
         (
@@ -192,8 +200,7 @@ def test_input_and_classes_follow_from_the_data_set() -> None:
         ),
         (
             {"recipe": {"epochs": {"int": [1.0, 2.0]}}},
-            ("recipe.epochs.int: must be [lowest, highest], two int numbers of at most 1,000,000,000,000,000,"
-            " not [1.0, 2.0]"),
+            ("recipe.epochs.int: must be [lowest, highest], two int numbers, not [1.0, 2.0]"),
         ),
         (
             {"recipe": {"epochs": {"choice": [1, 0]}}},

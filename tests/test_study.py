@@ -336,8 +336,8 @@ def test_with_mnist_asked_for_and_not_to_be_had_the_study_stops(tmp_path: Path) 
     assert process.stderr.startswith("MNIST is not in here/MNIST/raw and could not be downloaded (")
     names = ", ".join(file.name for file in MNIST_FILES)
     assert process.stderr.endswith(
-        f"Put the files {names} there, as they are or as .gz, or name their folder by --data-root; or use"
-        " --dataset digits, which needs no download\n"
+        f"Put the files {names} there, as they are or as .gz, or name the folder that holds MNIST/raw by"
+        " --data-root; or use --dataset digits, which needs no download\n"
     )
     assert "Traceback" not in process.stderr
 

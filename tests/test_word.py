@@ -47,6 +47,22 @@ def test_an_unknown_key_is_told_with_the_nearest_known_one(
         ({"loguniform": [8, 16]}, 'a range in a space is written {"int": [8, 16], "log": true}'),
         ({"log": [8, 16]}, 'a range in a space is written {"int": [8, 16], "log": true}'),
         ({"high": 16, "low": 8}, 'a range in a space is written {"int": [8, 16]}'),
+        ({"high": 16, "log": True, "low": 8}, 'a range in a space is written {"int": [8, 16], "log": true}'),
+        ({"high": 16, "low": 8, "type": "int"}, 'a range in a space is written {"int": [8, 16]}'),
+        (
+            {"max_value": 16, "min_value": 8, "step": 4},
+            'a range in a space is written {"int": [8, 16], "step": 4}',
+        ),
+        (
+            {"distribution": "log_uniform", "max": 32, "min": 8},
+            'a range in a space is written {"int": [8, 32], "log": true}',
+        ),
+        ({"_type": "uniform", "_value": [8, 16]}, 'a range in a space is written {"int": [8, 16]}'),
+        ({"_type": "choice", "_value": [8, 16]}, 'a choice in a space is written {"choice": [8, 16]}'),
+        ({"suggest_int": [8, 16]}, 'a range in a space is written {"int": [8, 16]}'),
+        ({"values": [8, 16, 24]}, 'a choice in a space is written {"choice": [8, 16, 24]}'),
+        ({"chioce": [8, 16]}, "perhaps you meant 'choice'"),
+        ("8", "write it without quotation marks"),
         (8.0, "perhaps you meant 8, or of a range int, not float"),
     ],
     ids=str,
@@ -55,7 +71,24 @@ def test_other_tools_ways_to_write_a_value_are_told_ours(channels: object, way_o
     space = {"blocks": [{"conv": {"out_channels": channels, "kernel_size": 3}}]}
     with pytest.raises(InvalidSpecError) as error:
         Plan.model_validate({"space": space})
-    assert str(error.value) == f"space.blocks[0].conv.out_channels: {NUMBER} {channels}; {way_out}"
+    assert str(error.value) == f"space.blocks[0].conv.out_channels: {NUMBER} {channels!r}; {way_out}"
+
+
+@pytest.mark.parametrize(
+    ("ends", "way_out"),
+    [
+        (["8", "16"], "; write them without quotation marks"),
+        ({"high": 16, "log": True, "low": 8}, '; a range in a space is written {"int": [8, 16], "log": true}'),
+        ([8], ""),
+    ],
+    ids=str,
+)
+def test_ends_of_a_range_that_are_written_otherwise_are_told_ours(ends: object, way_out: str) -> None:
+    space = {"blocks": [{"conv": {"out_channels": {"int": ends}, "kernel_size": 3}}]}
+    with pytest.raises(InvalidSpecError) as error:
+        Plan.model_validate({"space": space})
+    law = f"must be [lowest, highest], two int numbers, not {ends}"
+    assert str(error.value) == f"space.blocks[0].conv.out_channels.int: {law}{way_out}"
 
 
 def test_a_range_of_whole_numbers_as_floats_is_told_int() -> None:

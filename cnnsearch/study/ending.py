@@ -1,5 +1,6 @@
 """What is said when a study is over?"""
 
+from cnnsearch.causes import cause_of
 from cnnsearch.evaluate.table import show as show_finals
 from cnnsearch.history import Run
 from cnnsearch.places import BEST_NETWORK, BEST_WEIGHTS, WINNER_NETWORK, WINNER_WEIGHTS
@@ -7,7 +8,7 @@ from cnnsearch.report import enough
 from cnnsearch.report.wording import STATES, notices
 from cnnsearch.study.screen import table_of
 from cnnsearch.terminal import console
-from cnnsearch.units import duration
+from cnnsearch.units import counted, duration
 from cnnsearch.verdict import lacking
 
 CONTENT = {
@@ -39,6 +40,9 @@ def show(run: Run, notice: str) -> int:
             minutes = run.plan["budget"]["minutes"]
             told = f"{minutes:g} {'minute' if minutes == 1 else 'minutes'}"
             screen.print(f"{told} may have been too few; the same command goes on, --minutes N gives more.")
+        if late := sum(cause_of(trial.reason) == "timeout" for trial in run.trials):
+            told = counted(late, "training", "trainings")
+            screen.print(f"{told} took longer than --budget.trial-minutes; a longer one and more --trials try others.")
     away = [trial.reason for trial in run.trials if trial.state == "turned_away"]
     if away and run.state == "no_new_candidate":
         screen.print(f"Raise the limit or allow smaller networks; the last one turned away: {away[-1]}", markup=False)
