@@ -54,7 +54,7 @@ WHOLE = "input should be a valid integer, not"
             conv(out_channels=10**9),
             "blocks[0].conv.out_channels: input should be less than or equal to 4096, not 1000000000",
         ),
-        (conv(kernel_size="3"), f"blocks[0].conv.kernel_size: {PAIR} '3'"),
+        (conv(kernel_size="3"), f"blocks[0].conv.kernel_size: {PAIR} '3'; write it without quotation marks"),
         (conv(kernel_size=True), f"blocks[0].conv.kernel_size: {PAIR} True"),
         (conv(kernel_size=2.5), f"blocks[0].conv.kernel_size: {PAIR} 2.5"),
         (conv(kernel_size=[3]), f"blocks[0].conv.kernel_size: {PAIR} [3]"),
