@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from statistics import mean
 
 from cnnsearch.history import Run, Trial
 from cnnsearch.parts import Finals
+from cnnsearch.ranking import mean_of
 
 
 def entering(run: Run, finals: Finals) -> tuple[Trial, ...]:
@@ -30,5 +30,5 @@ def entering(run: Run, finals: Finals) -> tuple[Trial, ...]:
 def _place(run: Run, alike: Sequence[Trial]) -> tuple[float, ...]:
     """Give the place of those that are trained alike, by the mean accuracy of the first one's repeats."""
     first, aim = alike[0], run.aim
-    accuracy = mean(trial.accuracy for trial in alike if trial.fingerprint == first.fingerprint)
+    accuracy = mean_of(trial.accuracy for trial in alike if trial.fingerprint == first.fingerprint)
     return aim.place(aim.standing(accuracy, first, first.latency), first, first.number)

@@ -52,7 +52,8 @@ def open_own(path: Path, flags: int) -> int:
             raise _refused(law, error, "permit it, or move the run to where it can be") from error
         if isinstance(error, FileNotFoundError | NotADirectoryError):
             raise
-        raise RunError(f"{path}: cannot be read ({error.strerror}); permit it, or copy the run") from error
+        way = "permit it, or ask its owner for a copy" if isinstance(error, PermissionError) else "see to the disk"
+        raise RunError(f"{path}: cannot be read ({error.strerror}); {way}") from error
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
     os.close(descriptor)

@@ -79,7 +79,9 @@ class LookAhead:
         if not self.can_fit(tree):
             number, error = self._furthest
             where = f" at blocks[{number}]{error.field} of what it builds" if error.field else ""
-            law = "no filling of the holes fits; the one that gets furthest fails" if holes_of(tree) else "fails"
+            if not holes_of(parts["input"]) + holes_of(parts["blocks"]):
+                raise InvalidSpecError((Fault("blocks", f"do not fit{where}: {error.message}"),))
+            law = "no filling of the holes fits; the one that gets furthest fails"
             raise InvalidSpecError((Fault("blocks", f"{law}{where}: {error.message}"),))
 
     def reduced(self, shape: Shape) -> Shape:

@@ -80,7 +80,7 @@ def in_turn_if_possible(path: Path) -> Generator[None]:
 
 
 def is_owned(folder: Path) -> bool:
-    """Tell whether a living process owns the folder."""
+    """Tell whether a living process owns the folder; raise RunError where its lock is no file that can be read."""
     try:
         descriptor = open_own(folder / NAME, os.O_RDONLY)
     except (FileNotFoundError, NotADirectoryError):

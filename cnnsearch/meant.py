@@ -1,7 +1,7 @@
 """What was meant by a value that is written as other tools write numbers, ranges and choices?"""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeGuard, cast
 
 from cnnsearch.errors import MOST_ITEMS, brief
@@ -11,6 +11,7 @@ _ENDS = (("low", "high"), ("min", "max"), ("min_value", "max_value"), ("lower", 
 """What others name the ends of a range."""
 _NAMES = {"range": ("uniform", "range", "int", "float", "log"), "choice": ("choice", "categor", "value", "option")}
 """What stands in others' names of ranges and choices; the first that is found decides."""
+_SAYING = {str, list, bool}  # values whose key, or they themselves, may say that a range is logarithmic
 
 
 def number_meant(value: object) -> str:
@@ -25,40 +26,50 @@ def number_meant(value: object) -> str:
     return f"; write {'them' if isinstance(value, list) else 'it'} without quotation marks"
 
 
-def hole_meant(value: object) -> str:
+def hole_meant(value: object, *, is_float: bool = False) -> str:
     """Say how a choice or a range is written, where a value looks as if it were meant for one; else nothing.
+
+    A range has whole numbers where its ends are such, unless floats are asked for.
 
     >>> hole_meant({"low": 0.001, "high": 0.1, "log": True})
     '; a range in a space is written {"float": [0.001, 0.1], "log": true}'
     """
     if isinstance(value, dict):
-        return _of_mapping({str(key): item for key, item in cast("dict[object, object]", value).items()})
-    items = cast("list[object]", value) if isinstance(value, list) else []
+        return _of_mapping({str(key): item for key, item in cast("dict[object, object]", value).items()}, is_float)
+    items = [_unquoted(item) for item in cast("list[object]", value)] if isinstance(value, list) else []
     if not _may_be_options(items):
         return ""
-    return f"; {_choice(items)}, a range {_range(items)}" if _may_be_ends(items) else f"; {_choice(items)}"
+    return f"; {_choice(items)}, a range {_range(items, is_float)}" if _may_be_ends(items) else f"; {_choice(items)}"
 
 
-def _of_mapping(value: Mapping[str, object]) -> str:
-    texts = [*(item for item in value.values() if isinstance(item, str)), *value]
-    more = _more(value, texts)
+def _unquoted(item: object) -> object:
+    if not (isinstance(item, str) and _NUMBER.fullmatch(item)):
+        return item
+    return int(item) if item.lstrip("+-").isdigit() else float(item)
+
+
+def _of_mapping(value: Mapping[str, object], is_float: bool) -> str:  # noqa: FBT001 (handed on)
+    more = _more(value)
     for low, high in _ENDS:
         if low in value and high in value and _may_be_ends(ends := [value[low], value[high]]):
-            return f"; a range in a space is written {_range(ends, more)}"
+            return f"; a range in a space is written {_range(ends, is_float, more)}"
     lists = [cast("list[object]", item) for item in value.values() if isinstance(item, list)]
     if len(lists) != 1:
         return ""
+    texts = [*(item for item in value.values() if isinstance(item, str)), *value]
     kind = next((kind for text in texts for kind, names in _NAMES.items() if any(name in text for name in names)), "")
     if kind == "range" and _may_be_ends(lists[0]):
-        return f"; a range in a space is written {_range(lists[0], more)}"
+        return f"; a range in a space is written {_range(lists[0], is_float, more)}"
     return f"; {_choice(lists[0])}" if kind == "choice" and _may_be_options(lists[0]) else ""
 
 
-def _more(value: Mapping[str, object], texts: Iterable[str]) -> str:
+def _more(value: Mapping[str, object]) -> str:
     """Give what a range has besides its ends."""
-    is_log = value.get("log", False) is not False or any("log" in text for text in texts if text != "log")
+    said = (item if isinstance(item, str) else key for key, item in value.items() if item and type(item) in _SAYING)
     step = value.get("step")
-    return ', "log": true' if is_log else f', "step": {step}' if type(step) in {int, float} else ""
+    if any("log" in text for text in said):
+        return ', "log": true'
+    return f', "step": {step}' if type(step) in {int, float} else ""
 
 
 def _may_be_options(items: Sequence[object]) -> bool:
@@ -74,6 +85,6 @@ def _choice(options: Sequence[object]) -> str:
     return f'a choice in a space is written {{"choice": {brief(options) if len(options) <= MOST_ITEMS else "[...]"}}}'
 
 
-def _range(ends: Sequence[float], more: str = "") -> str:
-    kind = "int" if all(isinstance(end, int) for end in ends) else "float"
+def _range(ends: Sequence[float], is_float: bool, more: str = "") -> str:  # noqa: FBT001
+    kind = "int" if not is_float and all(isinstance(end, int) for end in ends) else "float"
     return f'{{"{kind}": {brief(sorted(ends))}{more}}}'

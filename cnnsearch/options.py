@@ -2,7 +2,7 @@
 
 Each option is put into otherwise complete data and checked by the word that will read it; only faults at or below the
 option count. Laws between fields are the look ahead's business: an option may break one here and keep it elsewhere. So
-is how many blocks there are; any other list in which something is repeated must keep its length where most is.
+are how many blocks there are, and the lists within them; any other list must keep its length where most is repeated.
 """
 
 import re
@@ -43,7 +43,7 @@ def check(tree: Node, validate: Validate, where: str = "") -> None:
     for site in sites(tree):
         if not site.is_later:
             faults += _option_faults(tree, site, validate)
-    faults += _length_faults(tree, validate)
+    faults += _length_faults(tree, validate, where)
     if faults:
         raise InvalidSpecError(tuple(dict.fromkeys(faults)))
 
@@ -51,19 +51,19 @@ def check(tree: Node, validate: Validate, where: str = "") -> None:
 def _fixed_faults(tree: Node, validate: Validate) -> Iterator[Fault]:
     picked = pick(tree, {})
     for fault in faults_of(partial(validate, picked.data)):
-        within_hole = any(_within(fault.place, where) for where in picked.places.values())
-        if fault.scope in _BY_ITSELF and not within_hole and not picked.leaves_open(fault):
+        if fault.scope in _BY_ITSELF and not picked.is_within_hole(fault.place) and not picked.leaves_open(fault):
             yield fault._replace(place=picked.as_written(fault.place))
 
 
-def _length_faults(tree: Node, validate: Validate) -> Iterator[Fault]:
+def _length_faults(tree: Node, validate: Validate, where: str) -> Iterator[Fault]:
     counts = [site for site in sites(tree) if site.is_count and not _within(site.hole.name, "blocks")]
     most = {site.hole.name: _longest(site.hole) for site in counts if isinstance(site.hole, Hole)}
     for site in counts:
         picked = pick(tree, {**site.needs, **most})
         for fault in faults_of(partial(validate, picked.data)):
             if picked.leaves_open(fault):
-                yield fault._replace(place=picked.as_written(fault.place))
+                at = picked.as_written(fault.place)
+                yield fault._replace(place=at if picked.is_within_hole(fault.place) else join(where, at))
 
 
 def _longest(count: Hole) -> int:
@@ -137,6 +137,10 @@ class Picked(NamedTuple):
     def leaves_open(self, fault: Fault) -> bool:
         """Say whether it is the length of a list that is not known yet."""
         return fault.scope == "length" and fault.place in self.open_lists
+
+    def is_within_hole(self, where: str) -> bool:
+        """Say whether it lies in an option: a hole's name has the place of the tree itself before it."""
+        return any(_within(where, hole) for hole in self.places.values())
 
     def as_written(self, where: str) -> str:
         """Give the place in the file of what lies here."""

@@ -24,7 +24,9 @@ HOLE_KEYS = frozenset({"choice", "int", "float", "log", "step"})
 class MisreadError(InvalidSpecError):
     """Holes are written wrongly; `tree` has null in their places, so that what else is wrong can be told too."""
 
-    tree: Node
+    def __init__(self, faults: tuple[Fault, ...], tree: Node) -> None:
+        super().__init__(faults)
+        self.tree = tree
 
 
 def read(data: Plain, name: str = "") -> Node:
@@ -39,9 +41,7 @@ def read(data: Plain, name: str = "") -> Node:
     tree = reader.read(data, name)
     if reader.faults:
         told = (fault._replace(place=as_written(fault.place)) for fault in reader.faults)
-        error = MisreadError(tuple(dict.fromkeys(told)))
-        error.tree = tree
-        raise error
+        raise MisreadError(tuple(dict.fromkeys(told)), tree)
     return tree
 
 
@@ -127,16 +127,21 @@ class _Reader:
         if (depth := name.count(".block[") + 1) > MOST_NESTED:
             law = f"repeats may stand {MOST_NESTED} deep, and this one is {depth} deep"
             _refuse(name, f"{law}; multiply how often by hand, or write the blocks out")
-        told = len(self.faults)
-        count = self.read(mapping["repeat"], f"{name}.repeat")
-        if len(self.faults) > told:
-            return count
-        counts = [option.value for option in leaves(count)]
-        if not counts or any(type(number) is not int or not 0 <= number <= MOST_REPEATS for number in counts):
-            must = f"must be a whole number from 0 to {MOST_REPEATS}, or a hole whose options are such numbers"
-            _refuse(f"{name}.repeat", f"{must}, not {brief(mapping['repeat'])}")
+        count, counts = self._count(mapping["repeat"], f"{name}.repeat")
         blocks = (self._item(mapping["block"], f"{name}.block[{number}]") for number in range(max(counts)))
         return Repeat(count, tuple(blocks))
+
+    def _count(self, data: Plain, name: str) -> tuple[Node, list[int]]:
+        """Read how often something is repeated, and which numbers that may be; once, where it is written wrongly."""
+        told = len(self.faults)
+        count = self.read(data, name)
+        counts = [option.value for option in leaves(count)]
+        if len(self.faults) == told and counts and all(type(n) is int and 0 <= n <= MOST_REPEATS for n in counts):
+            return count, counts
+        if len(self.faults) == told:
+            must = f"must be a whole number from 0 to {MOST_REPEATS}, or a hole whose options are such numbers"
+            self.faults.append(Fault(name, f"{must}, not {brief(data)}"))
+        return Leaf(1, "int"), [1]
 
     def _hole(self, data: Mapping[str, Plain], name: str) -> Hole | Real:
         kinds = data.keys() & {"choice", "int", "float"}
@@ -183,8 +188,10 @@ def _ends(data: Plain, kind: str, name: str) -> tuple[float, float]:
     if [_is_number(end, kind) for end in ends] != [True, True]:
         is_huge = any(type(end) in {int, float} and abs(end) > MOST_NUMBER for end in ends)
         many = f" of at most {MOST_NUMBER:,}" if is_huge else ""
-        law = f"must be [lowest, highest], two {kind} numbers{many}, not {brief(cast('object', data))}"
-        _refuse(f"{name}.{kind}", f"{law}{number_meant(data) or (hole_meant(data) if isinstance(data, dict) else '')}")
+        given = cast("object", data)
+        law = f"must be [lowest, highest], two {kind} numbers{many}, not {brief(given)}"
+        meant = "" if isinstance(data, list | tuple) else hole_meant(given, is_float=kind == "float")
+        _refuse(f"{name}.{kind}", f"{law}{number_meant(given) or meant}")
     if ends[0] > ends[1]:
         _refuse(f"{name}.{kind}", f"must be [lowest, highest], and {ends[0]} is more than {ends[1]}; swap them")
     return ends[0], ends[1]

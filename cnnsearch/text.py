@@ -26,17 +26,13 @@ Plain = Any  # null, bool, int, float, str, and lists and mappings of these
 def read_file(path: Path) -> Plain:
     """Read a .json, .yaml or .yml file to plain data; raise InvalidSpecError with the place of a fault."""
     if path.is_dir():
-        raise _refusal(
-            str(path),
-            "a folder, not a file; in that of a run the plan is plan.json, one of images is named by --dataset",
-        )
+        raise _refusal(str(path), "a folder, not a file; in that of a run the plan is plan.json")
     try:
         with path.open("rb") as file:
             text = file.read(MOST_BYTES + 1)  # never more, however long the file is
     except (OSError, ValueError) as error:  # ValueError: a NUL in its name
         why = error.strerror if isinstance(error, OSError) else error
-        data = "" if path.suffix else ", or name a data set by --dataset"
-        raise _refusal(str(path), f"cannot be read ({why}); check the path{data}") from None
+        raise _refusal(str(path), f"cannot be read ({why}); check the path") from None
     if not text.strip():
         raise _refusal(str(path), "the file is empty; examples of plans are in studies/, of networks in the README")
     return read_yaml(text) if path.suffix in {".yaml", ".yml"} else read_json(text)

@@ -6,7 +6,6 @@ choosing it. Shipped are the weights of its best seed on validation.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from statistics import mean
 from typing import NamedTuple
 
 from cnnsearch.causes import cause_of
@@ -18,7 +17,7 @@ from cnnsearch.history import A_RUN, Run, Trial
 from cnnsearch.network import Network
 from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
-from cnnsearch.ranking import rank
+from cnnsearch.ranking import mean_of, rank
 from cnnsearch.recipe import Recipe
 from cnnsearch.units import counted
 
@@ -52,8 +51,8 @@ class Row(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Mean of the scores, rounded: as many images read right are equal, however the seeds share them."""
-        return round(mean(self.scores), 12)
+        """Mean of the scores."""
+        return mean_of(self.scores)
 
     @property
     def interval(self) -> Interval | None:

@@ -173,8 +173,9 @@ def _way_out(detail: ErrorDetails, word: type[BaseModel]) -> str:
     open_too = issubclass(word, Word) and word.takes_holes
     if kind == "int_type" and isinstance(value, float) and value.is_integer():
         return f"; perhaps you meant {int(value)}{', or of a range int, not float' if open_too else ''}"
-    unquoted = number_meant(value) if kind in {"int_type", "float_type"} else ""
-    return unquoted or (hole_meant(value) if open_too else "") or _way_out_of_hole(value)
+    unquoted = number_meant(value) if kind in {"int_type", "float_type"} and isinstance(value, str) else ""
+    meant = hole_meant(value, is_float=kind == "float_type") if open_too else ""
+    return unquoted or meant or _way_out_of_hole(value)
 
 
 def _way_out_of_hole(value: object) -> str:

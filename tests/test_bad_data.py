@@ -475,6 +475,10 @@ FILES: dict[str, tuple[dict[str, Any], str]] = {
         with_(images=IMAGES > 9),
         f"images: its dtype is bool, and pixels are uint8, from 0 to 255; {WAY_TO_BYTES}",
     ),
+    "texts": (
+        with_(images=np.full((20, 8, 8), "x")),
+        "images: its dtype is <U1, and pixels are uint8, from 0 to 255; save pixels as numbers",
+    ),
     "flat images": (with_(images=IMAGES.reshape(20, 64)), f"images: its shape is (20, 64), and {FORM}"),
     "one image alone": (with_(images=IMAGES[0]), f"images: its shape is (8, 8), and {FORM}"),
     "four channels": (with_(images=noise(0, 20, 8, 8, 4)), f"images: its shape is (20, 8, 8, 4), and {FORM}"),

@@ -203,8 +203,7 @@ def test_text_that_is_no_json_is_refused_by_line_and_column(capsys: pytest.Captu
     ("path", "reason"),
     [
         ("none.json", "cannot be read (No such file or directory); check the path"),
-        (".", "a folder, not a file; in that of a run the plan is plan.json, one of images is named by --dataset"),
-        ("digits", "cannot be read (No such file or directory); check the path, or name a data set by --dataset"),
+        (".", "a folder, not a file; in that of a run the plan is plan.json"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_refused(path: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:

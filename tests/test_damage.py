@@ -193,7 +193,8 @@ def test_a_file_that_nobody_may_read_is_told(folder: Path, name: str, monkeypatc
     monkeypatch.setattr("cnnsearch.files.os.open", refuse)
     with pytest.raises(RunError) as error:
         history.read(folder)
-    assert str(error.value) == f"{folder / name}: cannot be read (Permission denied); permit it, or copy the run"
+    way = "permit it, or ask its owner for a copy"
+    assert str(error.value) == f"{folder / name}: cannot be read (Permission denied); {way}"
 
 
 def test_a_report_replaces_a_link_and_not_what_it_points_to(folder: Path, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_space_in_which_nothing_fits_is_refused_where_it_gets_furthest() -> No
 
 def test_a_space_without_holes_that_does_not_fit_speaks_of_none() -> None:
     assert refusal(written(*[POOL] * 4)) == (
-        "blocks: fails at blocks[3].maxpool.kernel_size of what it builds: window 2 is wider than its 1x1 input"
+        "blocks: do not fit at blocks[3].maxpool.kernel_size of what it builds: window 2 is wider than its 1x1 input"
         " (floor((1 + 2*0 - 1*(2-1) - 1)/2) + 1 = 0); drop this pool or pool less before it"
     )
 

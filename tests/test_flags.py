@@ -172,6 +172,10 @@ def test_an_unknown_flag_is_answered_with_the_nearest(
             "--seed: line 1, column 8: the key 'a' stands twice in one object; keep one of them",
         ),
         (["--recipe.momentum", ".nan"], "--recipe.momentum: nan is no number to reckon with; write a finite one"),
+        (
+            ["digits"],
+            "digits: cannot be read (No such file or directory); check the path; a data set is named by --dataset",
+        ),
         (["none.yaml"], "none.yaml: cannot be read (No such file or directory); check the path"),
         (["--start", "none.json"], "start[0]: none.json: cannot be read (No such file or directory); check the path"),
     ],

@@ -4,7 +4,7 @@ import pytest
 
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.network import Network
-from cnnsearch.options import check, pick
+from cnnsearch.options import check, checked, pick
 from cnnsearch.parse import read
 from cnnsearch.recipe import Recipe
 from cnnsearch.space import Space
@@ -137,6 +137,15 @@ def test_an_option_may_break_a_law_that_another_hole_can_keep() -> None:
     assert len(space.holes) == 4
 
 
+@pytest.mark.parametrize("is_open", [False, True])
+def test_the_place_of_a_list_that_may_become_too_long_is_whole(is_open: bool) -> None:  # noqa: FBT001
+    long = [{"repeat": hole(1, 64), "block": {"repeat": 2, "block": 1}}]
+    with pytest.raises(InvalidSpecError) as caught:
+        checked({"restarts": hole([], long) if is_open else long}, Recipe.model_validate, "recipe")
+    place = "recipe.restarts.choice[1]" if is_open else "recipe.restarts"
+    assert str(caught.value) == f"{place}: must have from 0 to 64 items, not 128"
+
+
 def test_any_word_may_be_checked_and_its_place_stands_before() -> None:
     tree = read({"epochs": {"int": [0, 5]}, "momentum": hole(0.9, 1)}, "recipe")
     with pytest.raises(InvalidSpecError) as caught:
@@ -152,7 +161,7 @@ def test_what_is_wrong_beside_a_hole_that_is_written_wrongly_is_told_with_it() -
         Space(
             written(
                 conv(out_channels={"int": [16, 8]}, kernel_size=hole(3, "3")),
-                {"repeat": {"int": [1, 200]}, "block": conv()},
+                {"repeat": {"int": [1, 200]}, "block": conv(kernel_size=-3)},
                 {"repeat": 2, "block": conv(out_channels=hole(), strid=2)},
                 head={"dropout": 2},
             )
@@ -164,6 +173,7 @@ def test_what_is_wrong_beside_a_hole_that_is_written_wrongly_is_told_with_it() -
             " not {'int': [1, 200]}"
         ),
         "blocks[2].block.conv.out_channels: choice takes a list of at least one option, and neither log nor step",
+        "blocks[1].block.conv.kernel_size: must be from 1 to 1024, not -3",
         "blocks[2].block.conv.strid: unknown key; perhaps you meant 'stride'",
         "head.dropout: input should be less than 1, not 2",
         f"blocks[0].conv.kernel_size.choice[1]: {PAIR} '3'; write it without quotation marks",

@@ -155,10 +155,7 @@ def test_a_file_is_read_by_its_ending(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused_with_its_path(tmp_path: Path) -> None:
     path = tmp_path / "none.json"
     assert refusal(read_file, path) == f"{path}: cannot be read (No such file or directory); check the path"
-    assert (
-        refusal(read_file, Path("a\0b"))
-        == "a\0b: cannot be read (embedded null byte); check the path, or name a data set by --dataset"
-    )
+    assert refusal(read_file, Path("a\0b")) == "a\0b: cannot be read (embedded null byte); check the path"
 
 
 def test_an_empty_file_is_refused_as_one(tmp_path: Path) -> None:

@@ -59,6 +59,10 @@ def test_an_unknown_key_is_told_with_the_nearest_known_one(
         ),
         ({"_type": "uniform", "_value": [8, 16]}, 'a range in a space is written {"int": [8, 16]}'),
         ({"_type": "choice", "_value": [8, 16]}, 'a choice in a space is written {"choice": [8, 16]}'),
+        ({"high": 16, "log": False, "low": 8}, 'a range in a space is written {"int": [8, 16]}'),
+        ({"high": 16, "low": 8, "scale": "log"}, 'a range in a space is written {"int": [8, 16], "log": true}'),
+        ({"bounds": [8, 16], "log_scale": False, "type": "range"}, 'a range in a space is written {"int": [8, 16]}'),
+        (["8", "16", "24"], 'a choice in a space is written {"choice": [8, 16, 24]}'),
         ({"suggest_int": [8, 16]}, 'a range in a space is written {"int": [8, 16]}'),
         ({"values": [8, 16, 24]}, 'a choice in a space is written {"choice": [8, 16, 24]}'),
         ({"chioce": [8, 16]}, "perhaps you meant 'choice'"),
@@ -72,6 +76,12 @@ def test_other_tools_ways_to_write_a_value_are_told_ours(channels: object, way_o
     with pytest.raises(InvalidSpecError) as error:
         Plan.model_validate({"space": space})
     assert str(error.value) == f"space.blocks[0].conv.out_channels: {NUMBER} {channels!r}; {way_out}"
+
+
+def test_a_range_of_floats_is_told_as_one_where_a_float_stands() -> None:
+    with pytest.raises(InvalidSpecError) as error:
+        Plan.model_validate({"recipe": {"weight_decay": {"min": 0, "max": 1}}})
+    assert str(error.value).endswith('; a range in a space is written {"float": [0, 1]}')
 
 
 @pytest.mark.parametrize(

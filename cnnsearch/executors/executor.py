@@ -49,8 +49,8 @@ class Executor(ABC):
     def events(self, timeout: float) -> Event | None:
         """Return what happened next, or None when nothing did for `timeout` seconds.
 
-        Done, Failed and Died free the slot. A dead worker is replaced by itself. A Failed that is `shared` may have
-        cost a slot; its trial is tried again.
+        Done, Failed and Died free the slot, and say how long its worker was at the job. A dead worker is replaced by
+        itself. A Failed that is `shared` may have cost a slot; its trial is tried again.
         Raises RunError when workers cannot be started.
         """
 

@@ -165,9 +165,11 @@ def _images(array: Array, name: str, source: str, image: Image) -> Array:
 
 
 def _way_to_bytes(array: Array) -> str:
+    if array.dtype.kind not in "iufb":
+        return "save pixels as numbers"
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         return "put numbers there, or take these images out"
-    highest = array.max(initial=0) if array.dtype.kind in "iuf" else 0
+    highest = array.max(initial=0)
     is_in_range = highest <= 255 and array.min(initial=0) >= 0  # noqa: PLR2004
     if array.dtype.kind in "iu" and is_in_range:
         return "images.astype('uint8') makes them so"

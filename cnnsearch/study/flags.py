@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cnnsearch.check.reading import RefusedError, reading
+from cnnsearch.datasets import FACTS
 from cnnsearch.defaults import DEFAULTS
 from cnnsearch.docstrings import docstrings
 from cnnsearch.errors import Fault, InvalidSpecError, faults_of
@@ -80,7 +81,11 @@ def _of_file(path: Path) -> Plain:
     try:
         data = read_plain_plan(path)
     except InvalidSpecError as error:
-        if error.faults[0].place == str(path):  # not there: says so itself
+        fault = error.faults[0]
+        if fault.place == str(path) and (path.is_dir() or str(path) in FACTS):
+            told = fault._replace(message=f"{fault.message}; a data set is named by --dataset")
+            raise InvalidSpecError((told,)) from None
+        if fault.place == str(path):  # not there: says so itself
             raise
         raise RefusedError(path, "not a plan", error) from None
     if (noun := reading(data).noun) != "plan":
