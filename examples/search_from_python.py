@@ -13,7 +13,7 @@ conv = {"out_channels": {"choice": [8, 16, 32]}, "kernel_size": {"choice": [3, 5
 block = {"conv": conv, "maxpool": {"choice": [None, {"kernel_size": 2}]}}
 space = {"blocks": [{"repeat": {"int": [1, 3]}, "block": block}]}
 recipe = {"epochs": 6, "batch_size": 32, "augmentation": None, "learning_rate": {"float": [0.003, 0.03], "log": True}}
-finals = {"candidates": 2, "finalists": 1, "seeds": 2, "epochs": 6}  # few, since this is an example
+finals = {"candidates": 2, "finalists": 1, "seeds": 2}  # few, since this is an example
 choices = {
     "dataset": "digits",
     "space": space,
