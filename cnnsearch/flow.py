@@ -167,9 +167,11 @@ def _refuse_overwriting(total: Sum, where: str) -> None:
 def _meet(total: Sum, ends: list[Sight], step: Step, where: str) -> Sight:
     shapes = {end.shape for end in ends}
     if len(shapes) > 1:
-        maps = ", ".join(f"{name} {end.shape}" for (name, _), end in zip(total.branches, ends, strict=True))
+        is_of_size = len({shape.channels for shape in shapes}) == 1  # a space's look ahead knows sizes alone
+        told = [f"{end.shape.height}x{end.shape.width}" if is_of_size else f"{end.shape}" for end in ends]
+        maps = ", ".join(f"{name} {each}" for (name, _), each in zip(total.branches, told, strict=True))
         place = f"{_block(where)}.{step.field or step.name}"
-        way = "pad odd kernels by (kernel_size - 1)/2, or let the padding be 'same' at stride 1"
+        way = "pad odd kernels by dilation * (kernel_size - 1)/2, or let the padding be 'same' at stride 1"
         raise MisfitError(place, f"maps of different shape cannot be added ({maps}); {way}")
     field = (max(end.field[0] for end in ends), max(end.field[1] for end in ends))
     return ends[0]._replace(field=field)

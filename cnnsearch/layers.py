@@ -87,7 +87,7 @@ class Conv(Layer):
         if self.padding == "same" and self.stride != (1, 1):
             height, width = self.stride
             law = f"'same' keeps the map's size, so stride must be 1, not {height}x{width}"
-            raise misfit("padding", f"{law}; write (kernel_size - 1)/2 as a number, or leave stride at 1")
+            raise misfit("padding", f"{law}; pad odd kernels by dilation * (kernel_size - 1)/2, or leave stride at 1")
         return self
 
     def out(self, shape: Shape) -> Shape:

@@ -49,24 +49,26 @@ def _unquoted(item: object) -> object:
 
 
 def _of_mapping(value: Mapping[str, object], is_float: bool) -> str:  # noqa: FBT001 (handed on)
+    texts = [*(item for item in value.values() if isinstance(item, str)), *value]
+    if any("normal" in text for text in texts):  # its numbers are no ends
+        return ""
     more = _more(value)
     for low, high in _ENDS:
         if low in value and high in value and _may_be_ends(ends := [value[low], value[high]]):
-            return f"; a range in a space is written {_range(ends, is_float, more)}"
+            return _range_in_words(ends, is_float, more)
     lists = [cast("list[object]", item) for item in value.values() if isinstance(item, list)]
     if len(lists) != 1:
         return ""
-    texts = [*(item for item in value.values() if isinstance(item, str)), *value]
     kind = next((kind for text in texts for kind, names in _NAMES.items() if any(name in text for name in names)), "")
     if kind == "range" and _may_be_ends(lists[0]):
-        return f"; a range in a space is written {_range(lists[0], is_float, more)}"
+        return _range_in_words(lists[0], is_float, more)
     return f"; {_choice(lists[0])}" if kind == "choice" and _may_be_options(lists[0]) else ""
 
 
 def _more(value: Mapping[str, object]) -> str:
     """Give what a range has besides its ends."""
     said = (item if isinstance(item, str) else key for key, item in value.items() if item and type(item) in _SAYING)
-    step = value.get("step")
+    step = next((value[key] for key in ("step", "step_size", "q") if key in value), None)
     if any("log" in text for text in said):
         return ', "log": true'
     return f', "step": {step}' if type(step) in {int, float} else ""
@@ -79,6 +81,11 @@ def _may_be_options(items: Sequence[object]) -> bool:
 
 def _may_be_ends(values: Sequence[object]) -> TypeGuard[Sequence[float]]:
     return len(values) == 2 and all(type(value) in {int, float} for value in values)  # noqa: PLR2004 (low and high)
+
+
+def _range_in_words(ends: Sequence[float], is_float: bool, more: str) -> str:  # noqa: FBT001
+    is_of_exponents = "log" in more and min(ends) <= 0  # which is another tool's own law
+    return "" if is_of_exponents else f"; a range in a space is written {_range(ends, is_float, more)}"
 
 
 def _choice(options: Sequence[object]) -> str:

@@ -140,7 +140,8 @@ class _Reader:
             return count, counts
         if len(self.faults) == told:
             must = f"must be a whole number from 0 to {MOST_REPEATS}, or a hole whose options are such numbers"
-            self.faults.append(Fault(name, f"{must}, not {brief(data)}"))
+            meant = "" if isinstance(count, Hole | Real) else number_meant(data) or hole_meant(data)
+            self.faults.append(Fault(name, f"{must}, not {brief(data)}{meant}"))
         return Leaf(1, "int"), [1]
 
     def _hole(self, data: Mapping[str, Plain], name: str) -> Hole | Real:

@@ -182,7 +182,7 @@ def _way_out_of_hole(value: object) -> str:
     keys = cast("dict[object, object]", value) if isinstance(value, dict) else {}
     if not keys.keys().isdisjoint(HOLES):
         return "; no hole may stand here"
-    near = [name for key in keys for name in get_close_matches(str(key), HOLES, n=1)]
+    near = [name for key in keys for name in get_close_matches(str(key), HOLES, n=1, cutoff=0.7)]
     return f"; perhaps you meant {near[0]!r}" if near else ""
 
 

@@ -176,6 +176,7 @@ def test_an_unknown_flag_is_answered_with_the_nearest(
             ["digits"],
             "digits: cannot be read (No such file or directory); check the path; a data set is named by --dataset",
         ),
+        (["mine.npz"], "mine.npz: no plan but images; a data set is named by --dataset"),
         (["none.yaml"], "none.yaml: cannot be read (No such file or directory); check the path"),
         (["--start", "none.json"], "start[0]: none.json: cannot be read (No such file or directory); check the path"),
     ],

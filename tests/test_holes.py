@@ -193,6 +193,13 @@ COUNT = "must be a whole number from 0 to 64, or a hole whose options are such n
             "x: 2,000,000,000,000,001 options are more than 4,096; use a larger step, or fewer",
         ),
         ({"int": [2, 1]}, "x.int: must be [lowest, highest], and 2 is more than 1; swap them"),
+        (
+            {"list": [{"repeat": {"min": 1, "max": 2}, "block": 1}]},
+            (
+                "x.list[0].repeat: must be a whole number from 0 to 64, or a hole whose options are such numbers, not"
+                " {'max': 2, 'min': 1}; a range in a space is written {\"int\": [1, 2]}"
+            ),
+        ),
         ({"int": [1.0, 2]}, f"x.int: {ENDS.format('int')} [1.0, 2]"),
         ({"int": [True, 2]}, f"x.int: {ENDS.format('int')} [True, 2]"),
         ({"int": [1]}, f"x.int: {ENDS.format('int')} [1]"),

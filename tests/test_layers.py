@@ -90,7 +90,7 @@ WHOLE = "input should be a valid integer, not"
             conv(padding="same", stride=[1, 2]),
             (
                 "blocks[0].conv.padding: 'same' keeps the map's size, so stride must be 1, not 1x2;"
-                " write (kernel_size - 1)/2 as a number, or leave stride at 1"
+                " pad odd kernels by dilation * (kernel_size - 1)/2, or leave stride at 1"
             ),
         ),
         (

@@ -655,6 +655,17 @@ def test_what_an_attempt_that_died_told_is_forgotten_when_the_next_tells_less(tm
     assert [epoch.epoch for epoch in run.trials[1].epochs] == [1]
 
 
+def test_who_failed_stops_nobody_at_a_rung(tmp_path: Path) -> None:
+    def promises_and_fails(job: Job) -> Iterator[Event]:
+        yield tell(job, 1, 0.9)
+        yield from fail("timeout", "its training took more than 2 s")(job)
+
+    pruner = {"kind": "median", "rungs": [1], "startup": 1}
+    wanted = plan(tmp_path, **FOUR_EPOCHS, budget={"trials": 3}, pruner=pruner)
+    run, _ = search(wanted, in_turn(promises_and_fails, promises_and_fails, at(0.5, 0.6, 0.7, 0.8)))
+    assert states(run) == ["failed", "failed", "complete"]
+
+
 def test_the_time_of_a_trial_has_the_epochs_before_its_study_was_cut(tmp_path: Path) -> None:
     def is_cut(job: Job) -> Iterator[Event]:
         yield tell(job, 1, 0.5).model_copy(update={"seconds": 7.0})

@@ -159,8 +159,8 @@ def test_bytes_are_read_as_text_is() -> None:
         (
             written({"kind": "residual", "conv": {**CONV, "kernel_size": 5}}),
             [
-                ("blocks[0].conv.padding: maps of different shape cannot be added (body 4x4x4, shortcut 4x8x8);"
-                " pad odd kernels by (kernel_size - 1)/2, or let the padding be 'same' at stride 1")
+                ("blocks[0].conv.padding: maps of different shape cannot be added (body 4x4, shortcut 8x8);"
+                " pad odd kernels by dilation * (kernel_size - 1)/2, or let the padding be 'same' at stride 1")
             ],
         ),
         (

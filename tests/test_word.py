@@ -2,7 +2,7 @@
 
 import pytest
 
-from cnnsearch.errors import InvalidSpecError
+from cnnsearch.errors import InvalidSpecError, brief
 from cnnsearch.network import Network
 from cnnsearch.plan import Plan
 from cnnsearch.word import Word
@@ -63,6 +63,10 @@ def test_an_unknown_key_is_told_with_the_nearest_known_one(
         ({"high": 16, "low": 8, "scale": "log"}, 'a range in a space is written {"int": [8, 16], "log": true}'),
         ({"bounds": [8, 16], "log_scale": False, "type": "range"}, 'a range in a space is written {"int": [8, 16]}'),
         (["8", "16", "24"], 'a choice in a space is written {"choice": [8, 16, 24]}'),
+        (
+            {"bounds": [8, 64], "step_size": 8, "type": "range"},
+            'a range in a space is written {"int": [8, 64], "step": 8}',
+        ),
         ({"suggest_int": [8, 16]}, 'a range in a space is written {"int": [8, 16]}'),
         ({"values": [8, 16, 24]}, 'a choice in a space is written {"choice": [8, 16, 24]}'),
         ({"chioce": [8, 16]}, "perhaps you meant 'choice'"),
@@ -76,6 +80,17 @@ def test_other_tools_ways_to_write_a_value_are_told_ours(channels: object, way_o
     with pytest.raises(InvalidSpecError) as error:
         Plan.model_validate({"space": space})
     assert str(error.value) == f"space.blocks[0].conv.out_channels: {NUMBER} {channels!r}; {way_out}"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"_type": "normal", "_value": [8, 2]}, {"distribution": "log_uniform", "min": -7, "max": -2}, {"min": "x"}],
+    ids=str,
+)
+def test_what_is_no_range_of_ours_is_told_none(given: object) -> None:
+    with pytest.raises(InvalidSpecError) as error:
+        Plan.model_validate({"recipe": {"learning_rate": given}})
+    assert str(error.value) == f"recipe.learning_rate: input should be a valid number, not {brief(given)}"
 
 
 def test_a_range_of_floats_is_told_as_one_where_a_float_stands() -> None:

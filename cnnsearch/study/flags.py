@@ -78,6 +78,8 @@ def read_command(arguments: Sequence[str]) -> Command:
 
 
 def _of_file(path: Path) -> Plain:
+    if path.suffix == ".npz":
+        raise InvalidSpecError((Fault(str(path), "no plan but images; a data set is named by --dataset"),))
     try:
         data = read_plain_plan(path)
     except InvalidSpecError as error:

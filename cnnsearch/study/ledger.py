@@ -94,8 +94,12 @@ class Ledger:
             self.measured[network.fingerprint] = latency
 
     def seen_at(self, epoch: int) -> dict[int, Standing]:
-        """Give how every trial stood after an epoch, to be compared there."""
-        return {trial: Standing(score, self.costs[trial]) for trial, score in self.rungs[epoch].items()}
+        """Give how every trial stood after an epoch, to be compared there; who failed since holds nobody up."""
+        scores = self.rungs[epoch].items()
+        return {trial: Standing(score, self.costs[trial]) for trial, score in scores if not self._has_failed(trial)}
+
+    def _has_failed(self, trial: int) -> bool:
+        return trial in self.outcomes and self.outcomes[trial].state == "failed"
 
     def take(self, trial: int, score: float, network: Network) -> bool:
         """Take a complete trial in; say whether it comes before all others."""
