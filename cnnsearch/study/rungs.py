@@ -90,8 +90,8 @@ class Rungs:
     def wake(self) -> tuple[list[Live], list[Live]]:
         """Let nobody wait longer at the lowest rung; give those that go on, the best first, and those that do not.
 
-        Compared are all scores ever seen at the rung, but for trials that failed, and a higher rung waits for those that
-        go on to it; so it does not matter when a study was cut and resumed.
+        Compared are all scores ever seen at the rung, but for trials that failed, and a higher rung waits for those
+        that go on to it; so it does not matter when a study was cut and resumed.
         """
         lowest, resting = self._next_to_wake()
         for live in resting:
