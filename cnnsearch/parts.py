@@ -84,7 +84,7 @@ def _rising(rungs: tuple[int, ...]) -> tuple[int, ...]:
 
 
 class Pruner(Word):
-    """When a trial is stopped early."""
+    """When a trial is stopped early. The scores of trials that failed since count no more at any rung."""
 
     kind: Literal["halving", "successive", "median", "none"] = "halving"
     """Halving decides at once (asynchronous successive halving, Li et al. 2020); successive (Jamieson and Talwalkar

@@ -158,10 +158,11 @@ def lacking(run: Run) -> str:
     """Say why the finals of a run have no winner; nothing where they have one, or did not begin."""
     if not run.retrained or verdict(run):
         return ""
-    reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in failed(run))
+    broken = failed(run)
+    reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in broken)
     law = f"the finals have no winner{reasons and f' ({reasons})'}"
     again = "the same command tries again what ended in a bug, a dead worker or a timeout"
-    if any(cause_of(each.reason) == "timeout" for each in failed(run)):
+    if any(cause_of(each.reason) == "timeout" for each in broken):
         again += ", and the study's command may give a longer --budget.trial-minutes"
     return f"{law}; {again}; else try other --finals.epochs or a longer search"
 
