@@ -49,10 +49,11 @@ def _default_of(given: dict[str, Plain]) -> dict[str, Plain]:
 
 
 def finals_of(stored: dict[str, Plain]) -> dict[str, Plain]:
-    """Give what the data set's default plan says of the finals, for a run that had none, if it fits its epochs."""
+    """Give what the data set's default plan says of the finals, for a run that had none, if it has its schedule."""
     default = _default_of(stored)
-    fits = stored["recipe"].get("epochs") == default["recipe"].get("epochs")
-    return default.get("finals", {}) if fits else {}
+    recipes = ({**_UNFITTED, **plan["recipe"]} for plan in (stored, default))
+    had, usual = ([recipe.get(key) for key in ("epochs", *_UNFITTED)] for recipe in recipes)
+    return default.get("finals", {}) if had == usual else {}
 
 
 def _fitting(default: dict[str, Plain], given: dict[str, Plain]) -> dict[str, Plain]:

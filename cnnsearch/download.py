@@ -128,7 +128,7 @@ def _read(address: str, most_bytes: int) -> bytes:
             if len(content) > most_bytes:
                 raise ValueError(f"it is longer than {most_bytes} bytes")
             if time.monotonic() > deadline:
-                raise TimeoutError(f"it took longer than {FILE_SECONDS:.0f} s")
+                raise TimeoutError(f"it took longer than {FILE_SECONDS:g} s")
     finally:
         given_up.set()
     return bytes(content)
@@ -157,7 +157,7 @@ def _next(chunks: "SimpleQueue[bytes | Exception]") -> bytes:
     try:
         found = chunks.get(timeout=SILENCE_SECONDS)
     except Empty:
-        raise TimeoutError(f"no byte came for {SILENCE_SECONDS:g} s") from None
+        raise TimeoutError(f"nothing of it came for {SILENCE_SECONDS:g} s") from None
     if isinstance(found, Exception):
         raise found
     return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from math import ceil
+from math import ceil, inf
 from statistics import mean
 
 from cnnsearch.candidate import Candidate
@@ -18,27 +18,26 @@ from cnnsearch.units import roughly
 STARTS = 6.0  # seconds until workers train, in the search and again in the finals: examples/benchmarks/first_batch.py
 
 
-def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], done: int, *, decided: bool) -> str:
-    """Say it in words, for candidates like those `drawn`, where so many trials are done or the finals are decided."""
-    left = max(0, plan.budget.times(done) * plan.budget.trials - done)
+def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], left: int, *, decided: bool) -> str:
+    """Say it in words, for candidates like those `drawn`, where so many trials are left or the finals are decided."""
     goes_on = plan.finals or plan.budget.until_flat
     if not left and (decided or not goes_on):
         return "nothing is left to do"
     speed = recall(plan.facts.key, devices[0])
     if speed is None or not drawn:
-        return "unknown until the first run"
+        return "unknown until the first run" if drawn else "unknown: none of the networks drawn here keeps the limits"
     workers = min(len(devices), cores()) if devices[0] == "cpu" else len(devices)
     each = _trial_seconds(plan, drawn, speed) / workers
-    search = left * each + STARTS
-    if plan.budget.minutes:
-        search = min(search, 60 * plan.budget.minutes)
+    most = 60 * plan.budget.minutes if plan.budget.minutes else inf
+    search = min(most, left * each + STARTS)
     # Where costs count the best of every size pass a rung, which is known when all are there.
     least = "at least" if plan.budget.until_flat or (plan.aim.costs and plan.pruner.kind != "none") else "about"
     nothing = "perhaps nothing" if plan.budget.until_flat else "nothing"
     told = f"{least} {roughly(search)} for the search" if left else f"{nothing} for the search"
     if plan.finals:
         finals = _finals_seconds(plan, plan.finals, drawn, speed, workers) + STARTS
-        finals += plan.budget.trials * each if "random-search" in plan.finals.baselines else 0
+        if "random-search" in plan.finals.baselines:
+            finals += min(most, plan.budget.trials * each + STARTS)
         told += f" and {roughly(finals)} for the finals"
     return f"{told}, by this machine's speed in the run of {datetime.fromtimestamp(speed.time).astimezone().date()}"
 

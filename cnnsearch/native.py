@@ -1,6 +1,6 @@
 """How does our C++ get compiled and loaded? Once a machine, by its own compiler; without one only speed is lost.
 
-`norm.cpp` is compiled for this very CPU by the first workers that train, which takes them some seconds, and kept in the
+`norm.cpp` is compiled for this very CPU by the first workers, which takes them some seconds, and kept in the
 platform's cache folder. A library shipped ready-made would have to be built for every system, and for the oldest CPU of
 each.
 """

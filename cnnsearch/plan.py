@@ -202,10 +202,18 @@ class Plan(Word):
         return facts_of(self.dataset, self.image, self.data_folder)
 
     def with_budget(self, **given: object) -> Self:
-        """Give the same study with another budget, on the very images that this plan was checked with."""
-        same = self.model_copy(update={"budget": self.budget.model_copy(update=given)})
-        vars(same)["facts"] = self.facts
-        return same
+        """Give the same study with another budget; see `altered`."""
+        return self.altered(budget=self.budget.model_copy(update=given))
+
+    def altered(self, **given: object) -> Self:
+        """Give it with another budget, sampler, seed, name or finals, on the very images that it was checked with.
+
+        The images are looked at once: what lies there may be changed while a study runs.
+        """
+        other = self.model_copy(update=given)
+        vars(other)["facts"] = self.facts
+        vars(other).pop("fingerprint", None)
+        return other
 
     @property
     def trains_again(self) -> bool:

@@ -9,11 +9,12 @@ from cnnsearch.datasets import Facts, mnist_folder, mnist_on_disk
 from cnnsearch.devices import cores
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.forecast import forecast
-from cnnsearch.history import read
+from cnnsearch.history import Run, read
 from cnnsearch.holes import Real, count_fillings
 from cnnsearch.network import Network
 from cnnsearch.plan import Plan
 from cnnsearch.record import RECORD
+from cnnsearch.sameness import differences
 from cnnsearch.size import size
 from cnnsearch.space import Space, uniformly
 from cnnsearch.units import counted
@@ -27,7 +28,10 @@ def describe(plan: Plan) -> Iterator[str]:
     """Give the lines of a dry run."""
     devices, drawn = plan.devices, list(_draws(plan))
     run = read(plan.folder) if (plan.folder / RECORD).is_file() else None
-    done, found = (run.counted, decided(run)) if run else (0, None)
+    if run and any(differences(run.plan, plan.stored())):
+        yield f"warning   {plan.folder} is the run of another plan; take another --name, or none"
+        run = None
+    found = decided(run) if run else None
     # Where the plan asks for no finals, those that were held are what there is.
     over = run is not None and found is not None and plan.finals in (None, run.finals)
     yield from _data(plan)
@@ -36,7 +40,7 @@ def describe(plan: Plan) -> Iterator[str]:
     yield f"budget    {plan.budget.trials} trials{minutes}{again}"
     if run:
         began = "; the winner is that of other finals" if found else "; the finals have begun" if run.retrained else ""
-        yield f"done      {done} of {plan.budget.trials} trials{'; the finals have a winner' if over else began}"
+        yield f"done      {run.counted} of {plan.budget.trials} trials{'; the finals have a winner' if over else began}"
     yield from _search(plan, drawn, devices)
     if plan.start:
         yield "\ntried first:"
@@ -47,7 +51,15 @@ def describe(plan: Plan) -> Iterator[str]:
     for network in shown.values():
         yield f"  {priced(network)}{_over(plan, network)}"
     allowed = [candidate for candidate in drawn if not _over(plan, candidate.network)]
-    yield f"\nforecast  {forecast(plan, allowed, devices, done, decided=over)}"
+    yield f"\nforecast  {forecast(plan, allowed, devices, _left(plan, run), decided=over)}"
+
+
+def _left(plan: Plan, run: Run | None) -> int:
+    """Say how many trials the search may yet come to."""
+    if run and run.state in {"exhausted", "no_new_candidate"}:
+        return 0
+    done = run.counted if run else 0
+    return max(0, plan.budget.times(done) * plan.budget.trials - done)
 
 
 def _data(plan: Plan) -> Iterator[str]:

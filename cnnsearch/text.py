@@ -143,7 +143,7 @@ def _check_plain(data: Plain, source: str) -> None:
 def _inside(where: str, value: Plain) -> list[tuple[str, Plain]]:
     if isinstance(value, dict):
         mapping = cast("dict[object, Plain]", value)
-        return [(place(where, _text_key(key, where)), inner) for key, inner in mapping.items()]
+        return [(place(where, _text_key(key, inner, where)), inner) for key, inner in mapping.items()]
     if isinstance(value, list):
         return [(f"{where}[{number}]", inner) for number, inner in enumerate(cast("list[Plain]", value))]
     if isinstance(value, float) and not isfinite(value):
@@ -155,9 +155,10 @@ def _inside(where: str, value: Plain) -> list[tuple[str, Plain]]:
     return []
 
 
-def _text_key(key: object, where: str) -> str:
+def _text_key(key: object, value: object, where: str) -> str:
     if not isinstance(key, str):
-        raise _refusal(place(where, brief(key)), "the key is no text; put it in quotes")
+        meant = " (a decimal has a point: 0.5)" if type(key) is int and value is None else ""  # {dropout: 0,5}
+        raise _refusal(place(where, brief(key)), f"the key is no text; put it in quotes{meant}")
     if _SURROGATE.search(key):
         law = "holds half a character (a surrogate alone); leave it out"
         raise _refusal(place(where, key), f"the key {law}")

@@ -161,9 +161,12 @@ def lacking(run: Run) -> str:
     broken = failed(run)
     reasons = "; ".join(f"{each.entrant}: {each.reason}" for each in broken)
     law = f"the finals have no winner{reasons and f' ({reasons})'}"
-    again = "the same command tries again what ended in a bug, a dead worker or a timeout"
-    if any(cause_of(each.reason) == "timeout" for each in broken):
+    again = "the same command tries again what ended in a bug, a dead worker, a timeout or for want of memory"
+    causes = {cause_of(each.reason) for each in broken}
+    if "timeout" in causes:
         again += ", and the study's command may give a longer --budget.trial-minutes"
+    if "out of memory" in causes:
+        again += f", and python -m cnnsearch.evaluate {run.folder} may take --workers 1 or another --device"
     return f"{law}; {again}; else try other --finals.epochs or a longer search"
 
 
@@ -205,9 +208,12 @@ def _of_now(run: Run, finals: Finals, candidates: Mapping[str, Trial]) -> Iterat
     recipes = {name: finals.recipe(trial.recipe) for name, trial in candidates.items()}
     lengths = {recipe.epochs for recipe in recipes.values()}
     baselines = {BASELINES[name] for name in finals.baselines}
+    # Where the epochs are searched too, the best of random search may have others than all candidates.
+    searched = finals.epochs is None and isinstance(run.plan.get("recipe", {}).get("epochs"), dict)
+    varies = {BASELINES["random-search"]} if searched else set[str]()
     for each in run.retrained:
-        is_as_long = each.recipe is None or each.recipe.epochs in lengths
         is_as_now = each.entrant in recipes and each.recipe == recipes[each.entrant]
+        is_as_long = each.recipe is None or each.recipe.epochs in lengths or each.entrant in varies
         if is_as_long if each.entrant in baselines else is_as_now:
             yield each
 

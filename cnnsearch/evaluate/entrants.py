@@ -88,14 +88,13 @@ def random_twin(plan: Plan, trials: int | None = None) -> Plan:
 
     By another seed: a sampler's first draws are uniform too, and would be the same ones.
     """
-    budget = {**plan.budget.model_dump(), "trials": trials or plan.budget.trials, "until_flat": False}
-    given = {
-        "sampler": {**plan.sampler.model_dump(), "kind": "random"},
-        "seed": (plan.seed + 1_000_000) % 2**32,
-        "name": f"{plan.run_name[:93]}-random",
-        "data": plan.facts.sha256,
-    }
-    return Plan.model_validate({**plan.model_dump(mode="json"), **given, "budget": budget, "finals": None})
+    return plan.altered(
+        budget=plan.budget.model_copy(update={"trials": trials or plan.budget.trials, "until_flat": False}),
+        sampler=plan.sampler.model_copy(update={"kind": "random"}),
+        seed=(plan.seed + 1_000_000) % 2**32,
+        name=f"{plan.run_name[:93]}-random",
+        finals=None,
+    )
 
 
 def simple_names(plan: Plan) -> tuple[str, ...]:

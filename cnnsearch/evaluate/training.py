@@ -209,7 +209,8 @@ class Trainings:
 def done_of(field: Field, folder: Path, over: Iterable[Retrained]) -> dict[Key, Retrained]:
     """Give the trainings of a field that are over and still hold: same network and recipe, weights unharmed if kept.
 
-    What a program's bug, a dying worker or the clock ended is tried again by the next call: it may be mended by then.
+    What a program's bug, a dying worker, the clock or want of memory ended is tried again by the next call: the program
+    may be mended by then, or the machine another one.
     """
     entrants = {entrant.name: entrant for entrant in (*field.candidates, *field.baselines)}
     return {
@@ -217,7 +218,7 @@ def done_of(field: Field, folder: Path, over: Iterable[Retrained]) -> dict[Key, 
         for training in over
         if training.entrant in entrants
         and _is_of(training, entrants[training.entrant])
-        and cause_of(training.reason) not in {"bug", "worker died", "timeout"}
+        and cause_of(training.reason) not in {"bug", "worker died", "timeout", "out of memory"}
         and (not training.weights or holds(folder / training.weights, training.sha256))
     }
 

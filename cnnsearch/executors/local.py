@@ -6,7 +6,7 @@ alone.
 
 On a GPU only a diverged training leaves its process whole. After any other error the worker is replaced: some CUDA
 errors end a process's use of the device, and a recording that failed leaks its memory. A trial that is out of memory
-while others are trained on its device takes its slot with it, so that it is tried again beside fewer; when it is alone
+while others were trained on its device takes its slot with it, so that it is tried again beside fewer; when it is alone
 and out of memory all the same, the slots that were given up for it come back. On the CPU neither holds: there the
 system ends whoever takes too much, and what a program can notice was one tensor too large for any machine.
 """
@@ -25,7 +25,7 @@ from cnnsearch.errors import RunError
 from cnnsearch.executors.executor import Executor, Setup
 from cnnsearch.executors.meter import Meter
 from cnnsearch.executors.process import Ended, Heard, WorkerProcess, trim
-from cnnsearch.messages import Died, Done, Event, Failed, Go, Job, News, Ready, Stop
+from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Go, Job, News, Ready, Stop
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency
 from cnnsearch.signals import check
@@ -48,6 +48,10 @@ class _Slot:
     """Told to the worker as soon as that is ready: one that dies before has not hurt it."""
     since: float = 0.0
     """When the worker got its job, and as much later as it stood still since."""
+    stood: float = 0.0
+    """Seconds that it stood still in the epoch under way."""
+    busy_until: float = -inf
+    """When its last job ended, moved as `since` is."""
     false_starts: int = 0
     leaving: str = ""
     """Why its worker was ended on purpose, until its end is heard."""
@@ -147,7 +151,10 @@ class LocalExecutor(Executor):
         finally:
             for slot in self._slots:
                 slot.worker.resume()
-                slot.since += monotonic() - began  # what stood still did not take longer
+                stood = monotonic() - began  # what stood still did not take longer
+                slot.since += stood
+                slot.busy_until += stood
+                slot.stood += stood
 
     def close(self) -> None:
         """End all workers at once; those that resist are killed after a second."""
@@ -188,9 +195,12 @@ class LocalExecutor(Executor):
             slot.ready = True
             if slot.job:
                 _begin(slot, slot.job)
+        if isinstance(news, Epoch):
+            news = news.model_copy(update={"seconds": max(0.0, news.seconds - slot.stood)})
+            slot.stood = 0.0
         if isinstance(news, Done | Failed):
             news = news.model_copy(update={"seconds": slot.seconds})
-            slot.job = None
+            slot.job, slot.busy_until = None, monotonic()
         if isinstance(news, Failed) and news.reason != "diverged" and slot.device != "cpu":
             return self._part(slot, news)
         return news
@@ -201,6 +211,7 @@ class LocalExecutor(Executor):
         message = f"its training took more than {slot.job.seconds:g} s"
         failed = Failed(trial=slot.job.trial, reason="timeout", message=message, seconds=slot.seconds)
         slot.leaving, slot.ready, slot.job = f"is replaced: {message}", False, None
+        slot.busy_until = monotonic()
         slot.worker.end(signal.SIGKILL)
         return failed
 
@@ -211,9 +222,11 @@ class LocalExecutor(Executor):
         slot.worker.end(signal.SIGKILL)
         if failed.reason != "out of memory":
             return failed
-        if any(other.job for other in self._in_use if other.device == slot.device):
-            slot.leaving = f"is given up: trial {failed.trial} needs its memory on {slot.device!r}, and is tried again"
-            slot.given_up_for = failed.trial
+        beside = [other for other in self._slots if other is not slot and other.device == slot.device]
+        if any(other.job or other.busy_until > slot.since for other in beside):
+            if any(other.given_up_for is None for other in beside):
+                law = f"trial {failed.trial} needs its memory on {slot.device!r}, and is tried again"
+                slot.leaving, slot.given_up_for = f"is given up: {law}", failed.trial
             return failed.model_copy(update={"shared": True})
         for other in self._slots:
             if other.given_up_for == failed.trial:
@@ -237,14 +250,15 @@ class LocalExecutor(Executor):
         message = f"worker {slot.number} {_ending(status)}; its log is {slot.log}"
         trial = slot.job.trial if slot.ready and slot.job else None
         died = Died(trial=trial, exit=status, message=message, seconds=slot.seconds)
-        slot.job = None if slot.ready else slot.job
+        if trial is not None:
+            slot.job, slot.busy_until = None, monotonic()
         slot.ready = False
         slot.worker = self._start(slot.number, slot.device, slot.log)
         return died
 
 
 def _begin(slot: _Slot, job: Job) -> None:
-    slot.since = monotonic()
+    slot.since, slot.stood = monotonic(), 0.0
     slot.worker.say(job)
 
 

@@ -13,6 +13,7 @@ from cnnsearch.network import Network
 from cnnsearch.objectives import Latency
 
 MOST_SECONDS = 60
+MOST_TO_START = 600  # torch may lie on a slow disk, and all workers import it at once
 METER = (sys.executable, "-P", "-m", "cnnsearch.latency")
 
 
@@ -32,7 +33,8 @@ class Meter:
                 start_new_session=True,  # Ctrl-C reaches the coordinator alone
                 text=True,
             )
-        self._answer(f"the process that measures latencies took longer than {MOST_SECONDS} seconds to start")
+        late = f"the process that measures latencies took longer than {MOST_TO_START} seconds to start"
+        self._answer(late, MOST_TO_START)
 
     def measure(self, network: Network) -> Latency | None:
         """Measure a network, None where it cannot be run; raise RunError where the process ended or took too long."""
@@ -43,7 +45,7 @@ class Meter:
         except OSError:
             pass  # it has ended, and the answer says so
         late = f"a measurement took longer than {MOST_SECONDS} seconds, in which nothing else was trained"
-        answer = json.loads(self._answer(late))
+        answer = json.loads(self._answer(late, MOST_SECONDS))
         trim(self._log)
         return answer and Latency(*answer)
 
@@ -52,9 +54,9 @@ class Meter:
         self._process.kill()
         self._process.communicate()
 
-    def _answer(self, late: str) -> str:
+    def _answer(self, late: str, most_seconds: float) -> str:
         assert self._process.stdout
-        if not select([self._process.stdout], [], [], MOST_SECONDS)[0]:
+        if not select([self._process.stdout], [], [], most_seconds)[0]:
             self.close()
             raise RunError(f"{late}; the log is {self._log}")
         answer = self._process.stdout.readline()

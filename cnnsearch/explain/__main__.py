@@ -27,7 +27,7 @@ def main() -> int:
         prog="python -m cnnsearch.explain",
         description="Take away, halve and double each block of a run's winner, train again, and show the differences.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run whose finals are over")
+    parser.add_argument("run", type=Path, metavar="RUN", help="a run whose finals are over, such as runs/mnist-1a2b3c")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="trainings of each variant (default: 1)")
     add_flags(parser)
     options = parser.parse_args()

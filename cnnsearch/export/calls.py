@@ -17,6 +17,8 @@ from cnnsearch.layers import Layer
 from cnnsearch.shapes import Shape
 
 NN = "torch.nn"
+PAIRS = ("kernel_size", "stride", "padding", "dilation")
+"""Arguments of which torch's layers take one number for two equal ones."""
 LONGEST = 100  # characters of a line that may as well be several
 
 
@@ -56,7 +58,7 @@ def _layer(layer: Layer, shape: Shape) -> str:
 def _usual(layer: type[nn.Module], given: dict[str, Any]) -> Iterator[str]:
     """Write arguments as people do: those without a default by place, others by name and only where they differ."""
     known = inspect.signature(layer).parameters
-    given = {key: _shortest(value) for key, value in given.items()}
+    given = {key: _shortest(value) if key in PAIRS else value for key, value in given.items()}
     by_place = [key for key, parameter in known.items() if key in given and parameter.default is parameter.empty]
     yield from (literal(given[key]) for key in by_place)
     for key, value in given.items():
@@ -65,7 +67,7 @@ def _usual(layer: type[nn.Module], given: dict[str, Any]) -> Iterator[str]:
 
 
 def _shortest(value: object) -> object:
-    """Write a pair of equals as one number, which torch's layers take too."""
+    """Write a pair of equals as one number."""
     if not isinstance(value, tuple):
         return value
     pair = cast("tuple[object, ...]", value)

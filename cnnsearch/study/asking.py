@@ -81,7 +81,7 @@ class Asking:
             most = max(excess, key=lambda name: excess[name])
             return TooMuch(f"{most} {getattr(candidate.network.cost, most):,} exceeds the limit by {excess[most]:.1%}")
         need = need_of(candidate)
-        if (larger := self._ledger.needs_too_much(need)) is not None:
+        if (larger := self._ledger.needs_too_much(number, need)) is not None:
             law = f"needs at least what trial {larger} ran out of memory with ({self._ledger.too_much[larger]}): {need}"
             return TooMuch(reason_of("out of memory", f"{law}; a smaller batch or network may fit"))
         return None

@@ -75,8 +75,7 @@ def _search_until_enough(plan: Plan, record: Record, bar: Bar, notice: str) -> N
     if not plan.budget.until_flat:
         _search(plan, run, record, Screen(plan, bar), notice)
         return
-    # A trial that was cut, or waits at a rung, has its place in the budget too.
-    for part in _parts(plan, begun=run.counted + run.count("running")):
+    for part in _parts(plan, _begun(plan, run)):
         _search(part, run, record, Screen(part, bar), notice)
         run = history.read(plan.folder)
         if run.state != "complete":
@@ -93,6 +92,13 @@ def _search_until_enough(plan: Plan, record: Record, bar: Bar, notice: str) -> N
         from cnnsearch.report.enough import in_words  # Optuna's figures come with it
 
         bar.say(in_words(gain))
+
+
+def _begun(plan: Plan, run: Run) -> int:
+    """Count the trials that have a place in the budget: those that were cut or wait too, but no repetitions."""
+    first = {trial.fingerprint: trial.number for trial in reversed(run.trials)}
+    running = (trial for trial in run.trials if trial.state == "running")
+    return run.counted + sum(plan.trains_again or first[trial.fingerprint] == trial.number for trial in running)
 
 
 def _parts(plan: Plan, begun: int) -> Iterator[Plan]:

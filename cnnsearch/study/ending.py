@@ -45,7 +45,8 @@ def show(run: Run, notice: str) -> int:
             screen.print(f"{told} took longer than --budget.trial-minutes; a longer one and more --trials try others.")
     away = [trial.reason for trial in run.trials if trial.state == "turned_away"]
     if away and run.state == "no_new_candidate":
-        screen.print(f"Raise the limit or allow smaller networks; the last one turned away: {away[-1]}", markup=False)
+        way_out = "Allow" if cause_of(away[-1]) == "out of memory" else "Raise the limit or allow"
+        screen.print(f"{way_out} smaller networks; the last one turned away: {away[-1]}", markup=False)
     counts = f"{run.count('complete')} complete, {run.count('stopped')} stopped, {run.count('failed')} failed"
     others = f"{run.count('turned_away')} turned away, {run.count('repeated')} repeated"
     show_finals(run)

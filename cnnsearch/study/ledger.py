@@ -55,7 +55,7 @@ class Ledger:
         self.outcomes: dict[int, Outcome] = {outcome.trial: outcome for outcome in outcomes(run, plan)}
         self.states = Counter(trial.state for trial in run.trials)
         self.seen: dict[str, int] = {}
-        """By fingerprint the trial that had this candidate first."""
+        """By fingerprint the first trial with this candidate that keeps the limits."""
         self.drawn: set[str] = set()
         """Fingerprints of what came from the space and keeps the limits: a start network may lie outside of it."""
         self._start_networks = len(plan.start)
@@ -124,9 +124,11 @@ class Ledger:
             yield trial, accuracy, dict(zip(self._aim.shown, known, strict=True))
 
     def know(self, trial: int, fingerprint: str, *, keeps_limits: bool) -> None:
-        """Remember who had a candidate first."""
+        """Remember who had a candidate first; one over a limit stands for nobody: computed in place it may keep it."""
+        if not keeps_limits:
+            return
         self.seen.setdefault(fingerprint, trial)
-        if trial >= self._start_networks and keeps_limits:
+        if trial >= self._start_networks:
             self.drawn.add(fingerprint)
 
     def hear(self, trial: int, epoch: int, score: float, seconds: float) -> None:
@@ -144,9 +146,9 @@ class Ledger:
         """Give how long a trial's epochs took."""
         return sum(self._seconds[trial].values())
 
-    def needs_too_much(self, need: Need) -> int | None:
-        """Name a trial that ran out of memory and needed no more of anything."""
-        for trial, least in self.too_much.items():
+    def needs_too_much(self, number: int, need: Need) -> int | None:
+        """Name a trial that ran out of memory and needed no more of anything; None for one that has had an epoch."""
+        for trial, least in self.too_much.items() if not self._seconds[number] else ():
             if all(wanted >= had for wanted, had in zip(need, least, strict=True)):
                 return trial
         return None

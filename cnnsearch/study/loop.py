@@ -65,7 +65,7 @@ class Search:
     def run(self) -> CloseState:
         """Search until the budget is spent, or nothing is left to try; say which."""
         self._take_up()
-        while (end := self._end()) is None or self.live or (end != "failed" and self._wake()):
+        while (end := self._end()) is None or (end != "failed" and self._wake()) or self.live:
             if end == "failed" or self.clock.is_over(self.live):
                 break
             is_idle = (end is not None and not self.waiting) or not self._feed()
@@ -107,10 +107,10 @@ class Search:
         """Go on with the candidates that an earlier invocation left without a last word."""
         for trial in self.ledger.unfinished:
             candidate = Candidate(trial.network, trial.recipe, trial.asked, trial.built)
-            if trial.deaths >= MOST_DEATHS:  # the study was killed before it could say so
-                self._finish(trial.number, candidate, "failed", died(trial.deaths))
-                continue
             spent = self.ledger.seconds_of(trial.number)
+            if trial.deaths >= MOST_DEATHS:  # the study was killed before it could say so
+                self._finish(trial.number, candidate, "failed", died(trial.deaths), seconds=spent)
+                continue
             live = Live(trial.number, candidate, trial.attempts, trial.deaths, spent=spent)
             live = self.rungs.passed(live, len(trial.epochs))
             if self.rungs.all_wait and self.rungs.reached(live) > live.passed:
@@ -156,7 +156,7 @@ class Search:
         if not self.waiting or not self.executor.free:
             return False
         live = self.waiting.pop(0)
-        if self.ledger.needs_too_much(need_of(live.candidate)) is None:
+        if self.ledger.needs_too_much(live.trial, need_of(live.candidate)) is None:
             self._submit(live)
         else:  # a trial ran out of memory since this one was asked
             self._place(live)
@@ -259,8 +259,10 @@ class Search:
         self.screen.rests(outcome, live.candidate, self.ledger, len(self.rungs))
 
     def _wake(self) -> bool:
-        """Let the best of those that wait at a rung go on, and stop the others; False when none waits."""
-        if self.clock.is_over(self.live):
+        """Let the best of those that wait at a rung go on, and stop the others; False where it is too early."""
+        if not self.rungs or self.clock.is_over(self.live) or not self.rungs.are_all_there(self.live.values()):
+            return False
+        if self.clock.is_late and self.live:  # nothing is begun any more, and the next call may ask for more trials
             return False
         goes, stops = self.rungs.wake()
         if goes or stops:

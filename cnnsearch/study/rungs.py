@@ -1,6 +1,7 @@
 """Which rungs lie ahead of a trial, who waits at one, and who goes on?"""
 
 import time
+from collections.abc import Iterable
 from math import ceil
 
 from cnnsearch.plan import Plan
@@ -33,7 +34,8 @@ class Rungs:
     def asks_no_more(self, *, any_live: bool) -> bool:
         """Say whether the time is over for new ones: what is left of the minutes is for those that go on.
 
-        Until one waits who might, half of the minutes is for looks, as long as any is under way.
+        While anybody trains, others may begin in half of the minutes, or in less once it is known, by those that wait
+        at a rung, how long the best will take.
         """
         latest = min(self._latest, self._half_time) if any_live and self.all_wait else self._latest
         return time.monotonic() > latest
@@ -86,6 +88,15 @@ class Rungs:
         at = {trial: self.reached(live) for trial, live in self._resting.items()}
         lowest = min(at.values(), default=0)
         return lowest, [self._resting[trial] for trial, rung in at.items() if rung == lowest]
+
+    def are_all_there(self, live: Iterable[Live]) -> bool:
+        """Say whether nobody in training has yet to come to the lowest rung at which others wait.
+
+        In a study that goes on some may be beyond it, since they went on before it was cut.
+        """
+        lowest, _ = self._next_to_wake()
+        scores = self._ledger.rungs[lowest]  # one that tells its epochs again has none until it came there
+        return all(each.passed >= lowest and each.trial in scores for each in live)
 
     def wake(self) -> tuple[list[Live], list[Live]]:
         """Let nobody wait longer at the lowest rung; give those that go on, the best first, and those that do not.

@@ -47,7 +47,7 @@ class Screen:
         self._bar.counted(ledger.counted, state=_result(ledger, self._costs), total=self._budget)
         trials = counted(self._budget, "trial", "trials")
         done = f", {ledger.counted} of them done" if ledger.counted else ""
-        cut = len(ledger.unfinished)
+        cut = sum(trial.attempts > 0 for trial in ledger.unfinished)
         going_on = f"; {counted(cut, 'goes on, as it was', 'go on, as they were')} not over" if cut else ""
         workers = f"{counted(len(devices), 'worker', 'workers')} ({', '.join(sorted({*devices}))})"
         self.say(f"{folder}: {trials}{done}; {workers}{going_on}")

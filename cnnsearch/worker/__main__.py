@@ -21,6 +21,7 @@ def main() -> None:
     import torch
 
     from cnnsearch.data import load
+    from cnnsearch.native import library
     from cnnsearch.worker.job import release, run
 
     torch.set_num_threads(1)  # there is a worker for each core
@@ -30,6 +31,8 @@ def main() -> None:
     import_kinds(options.imports)
     device = torch.device(options.device)
     data = load(options.dataset, options.data_root, device)
+    if device.type == "cpu":
+        library()  # where it has to be compiled, that is no part of the first epoch: paces are reckoned by epochs
     coordinator.say(Ready())
     while True:
         for news in run(coordinator.next_job(), data, coordinator.stops):
