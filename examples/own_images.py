@@ -8,10 +8,10 @@ As a command: `python -m cnnsearch.study --dataset my_images`.
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from PIL import Image
 from sklearn.datasets import load_digits
-from torchvision.transforms.functional import pil_to_tensor
 
 import cnnsearch
 
@@ -38,11 +38,11 @@ choices = {
 plan = cnnsearch.Plan.model_validate(choices)
 print(f"{plan.facts.train_images} images to train with, {plan.facts.validation_images} to choose by")
 run = cnnsearch.search(plan)
-best = cnnsearch.load(run.folder / "winner")
+best = cnnsearch.load(run.folder)
 print(f"winner of the finals, whose test images were held back until then: {best.network}")
 
 picture = next((images / best.classes[0]).iterdir())
-pixels = pil_to_tensor(Image.open(picture))[None] / 255
+pixels = torch.tensor(np.array(Image.open(picture)))[None, None] / 255  # one grey image: 1x1x8x8
 with torch.inference_mode():
     found = best(pixels).argmax(dim=1).item()
 print(f"{picture.parent.name}/{picture.name} is taken for {best.classes[found]!r}")

@@ -27,5 +27,5 @@ found = cnnsearch.decided(run)
 assert found  # the finals are over, and somebody won
 winner = found.winner
 print(f"winner: {winner.network} with {winner.parameters:,} parameters; {winner.test_accuracy:.1%} of the test images")
-module = cnnsearch.load(run.folder / "winner")  # a plain nn.Module that takes pixels from 0 to 1
+module = cnnsearch.load(run.folder)  # the winner, a plain nn.Module that takes pixels from 0 to 1
 print(f"{type(module).__name__} for the classes {', '.join(module.classes)}")
