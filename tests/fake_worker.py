@@ -92,13 +92,15 @@ def nothing() -> None:
 
 
 def run(job: Job) -> None:
+    seconds = 1e6 * (job.weights == "long epochs")
     for epoch in range(1, job.recipe.epochs + 1):
         coordinator.say(
-            Epoch(trial=job.trial, epoch=epoch, loss=1.0, validation_accuracy=0.5, validation_loss=1.0, seconds=0.0)
+            Epoch(trial=job.trial, epoch=epoch, loss=1.0, validation_accuracy=0.5, validation_loss=1.0, seconds=seconds)
         )
         ACTS.get(job.weights, nothing)()
-        if job.weights in {"diverged", "out of memory", "bug"}:
-            coordinator.say(Failed.model_validate({"trial": job.trial, "reason": job.weights, "message": "told to"}))
+        reason = job.weights.removeprefix("later ")
+        if reason in {"diverged", "out of memory", "bug"} and (epoch > 1 or reason == job.weights):
+            coordinator.say(Failed.model_validate({"trial": job.trial, "reason": reason, "message": "told to"}))
             return
         if epoch in job.rungs and coordinator.stops(job.trial):
             coordinator.say(Done(trial=job.trial, stopped=True))

@@ -11,7 +11,7 @@ import pytest
 from faults import SEED, goal
 from goals_kills import folder
 from own_sets import fill, noise, put
-from study_rig import CONV, TINY, lines, plan, search
+from study_rig import CONV, TINY, events, plan, search
 
 from cnnsearch.errors import RunError
 from cnnsearch.history import read
@@ -236,7 +236,7 @@ def images(count: int) -> str:
             base = plan(where, data, budget={"trials": 1})
             search(base)
             search(plan(where, data, budget={"trials": 2}))  # the same images: it goes on
-            assert [line["event"] for line in lines(base)].count("finished") == 2
+            assert [line["event"] for line in events(base.folder)].count("finished") == 2
             act = (other_pixels, another, fewer, renamed, other_class)[number % 5]
             what = act(where / "mine", dice)
             told = refusal(base.folder, plan(where, data, budget={"trials": 3}), act.__name__)

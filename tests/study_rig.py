@@ -13,6 +13,7 @@ from typing import Any, Literal
 import optuna
 import psutil
 import pytest
+from sqlalchemy import URL
 
 from cnnsearch import history
 from cnnsearch.blocks import Block
@@ -109,9 +110,18 @@ def fail(reason: Cause, message: str, *, shared: bool = False) -> Script:
     return script
 
 
+BUG = fail("bug", "KeyError: 'channels'")
+
+
 def interrupt(job: Job) -> Iterator[Event]:
     yield tell(job, 1, 0.5)
     raise KeyboardInterrupt
+
+
+def cut_off(_: Job) -> Iterator[Event]:
+    """Be interrupted before the first word."""
+    raise KeyboardInterrupt
+    yield
 
 
 def in_turn(*scripts: Script) -> Script:
@@ -124,12 +134,33 @@ def in_turn(*scripts: Script) -> Script:
     return script
 
 
+SCRIPTS: dict[str, Script] = {
+    "learn": learn,
+    "die": die,
+    "diverge": fail("diverged", "the loss is nan"),
+    "bug": BUG,
+    "fill the memory": fail("out of memory", "MemoryError"),
+    "fill the memory beside others": fail("out of memory", "MemoryError", shared=True),
+}
+
+
+def network(channels: int) -> dict[str, Any]:
+    """Write a network for digits, of one block."""
+    return {
+        "input": {"channels": 1, "height": 8, "width": 8},
+        "blocks": [{"conv": {"out_channels": channels, "kernel_size": 3}}],
+        "classes": 10,
+    }
+
+
 class ScriptedExecutor(Executor):
     """Keeps the contract of an executor and lets every job follow a script, one message at a time."""
 
-    def __init__(self, script: Script = learn, slots: int = 1) -> None:
+    def __init__(self, script: Script = learn, slots: int = 1, *, trains: bool = False) -> None:
         self._script = script
         self._slots = slots
+        self._trains = trains
+        """Whether the script writes weights itself, as a real training does."""
         self._running: dict[int, tuple[Job, Iterator[Event]]] = {}
         self._waiting: set[int] = set()
         self._told_to_stop: set[int] = set()
@@ -168,7 +199,7 @@ class ScriptedExecutor(Executor):
             self._running[slot] = job, story
         if isinstance(event, Epoch):
             self._waiting |= {job.trial} if event.epoch in job.rungs else set()
-        if isinstance(event, Done) and not event.stopped:
+        if isinstance(event, Done) and not event.stopped and not self._trains:
             Path(job.weights).write_text(f"weights of trial {job.trial}, seed {job.seed}")
         return event
 
@@ -213,9 +244,28 @@ def _in_memory(storage: str | None = None, **rest: Any) -> optuna.Study:  # noqa
     return _create_study(storage=None if storage == "sqlite://" else storage, **rest)
 
 
-def lines(plan: Plan) -> list[dict[str, Any]]:
-    """Give the record's events as they stand in the file."""
-    return [json.loads(line) for line in (plan.folder / "record.jsonl").read_bytes().splitlines()]
+def events(folder: Path) -> list[dict[str, Any]]:
+    """Give the events of a run's record as they stand in the file."""
+    return [json.loads(line) for line in (folder / "record.jsonl").read_bytes().splitlines()]
+
+
+def stored(plan: Plan) -> list[optuna.trial.FrozenTrial]:
+    """Read what Optuna's storage holds of a study."""
+    url = plan.storage or URL.create("sqlite", database=f"{plan.folder}/storage.sqlite3").render_as_string()
+    return optuna.load_study(storage=url, study_name=plan.run_name).get_trials()
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    """Read all files in a folder, but for those that say who owns a run."""
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+
+
+def scores(run: Run) -> list[float | None]:
+    return [trial.score for trial in run.trials]
+
+
+def states(run: Run) -> list[str]:
+    return [trial.state for trial in run.trials]
 
 
 # With processes

@@ -709,7 +709,3 @@ def test_a_spoilt_file_is_refused(fault: str, tmp_path: Path, monkeypatch: pytes
     path = save(tmp_path / "set.npz", **arrays())
     spoil(path)
     assert refusal(path, tmp_path / "root") == f"set.npz: {expected}"
-
-
-def test_there_are_enough_bad_sets() -> None:
-    assert len(FOLDERS) + len(FILES) + len(SPOILT) >= 60

@@ -281,14 +281,14 @@ def drip(before: bytes, connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behave", "reason"),
+    ("behave", "silence", "reason"),
     [
-        (reset, "[Errno 104] Connection reset by peer"),
-        (hang_up, "Remote end closed connection without response"),
-        (partial(drip, b""), "no byte came for 0.2 s"),
-        (partial(drip, b"HTTP/1.1 200 OK\r\nX: "), "no byte came for 0.2 s"),
-        (partial(drip, HEAD), "it took longer than 0 s"),
-        (lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"), "SSH-2.0-OpenSSH_9.6\r\n"),
+        (reset, 30, "[Errno 104] Connection reset by peer"),
+        (hang_up, 30, "Remote end closed connection without response"),
+        (partial(drip, b""), 0.2, "nothing of it came for 0.2 s"),
+        (partial(drip, b"HTTP/1.1 200 OK\r\nX: "), 0.2, "nothing of it came for 0.2 s"),
+        (partial(drip, HEAD), 30, "it took longer than 0.4 s"),
+        (lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"), 30, "SSH-2.0-OpenSSH_9.6\r\n"),
     ],
     ids=["reset", "hang up", "drip of a status", "drip of a header", "drip of a body", "another protocol"],
 )
@@ -297,16 +297,17 @@ def test_a_rude_mirror_gives_way_to_the_next(
     tmp_path: Path,
     mirror: Mirror,
     behave: Callable[[socket.socket], None],
+    silence: float,
     reason: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with Rude(behave) as rude:
-        monkeypatch.setattr(download, "SILENCE_SECONDS", 0.2)
+        monkeypatch.setattr(download, "SILENCE_SECONDS", silence)
         monkeypatch.setattr(download, "FILE_SECONDS", 0.4)
         with pytest.raises(DataError) as caught:
             prepare("mnist", tmp_path, [rude.address])
         assert list(mnist_folder(tmp_path).iterdir()) == []
-        monkeypatch.setattr(download, "SILENCE_SECONDS", 1.0)
+        monkeypatch.setattr(download, "SILENCE_SECONDS", max(1.0, silence))
         monkeypatch.setattr(download, "FILE_SECONDS", 2.0)
         put_all_but_one(tmp_path)
         prepare("mnist", tmp_path, [rude.address, mirror.address])

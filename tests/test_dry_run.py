@@ -70,8 +70,27 @@ def test_a_dry_run_shows_plan_networks_and_forecast(tmp_path: Path) -> None:
 
 def test_a_run_that_is_there_is_told(tmp_path: Path) -> None:
     plan = {**ONE, "runs": str(tmp_path), "name": "x"}
-    write_run(tmp_path / "x", states=("complete", "stopped", "turned_away"))
+    write_run(tmp_path / "x", states=("complete", "stopped", "turned_away"), plan=Plan.model_validate(plan).stored())
     assert line("done", **plan) == "done      2 of 20 trials"
+
+
+def test_a_run_of_another_plan_tells_nothing_of_this_one(tmp_path: Path) -> None:
+    there = {"runs": str(tmp_path), "name": "x"}
+    write_run(tmp_path / "x", plan=Plan.model_validate({**ONE, **there, "seed": 1}).stored())
+    law = f"warning   {tmp_path / 'x'} is the run of another plan; take another --name, or none"
+    told = list(describe(Plan.model_validate({**ONE, **there})))
+    assert law in told
+    assert [text for text in told if text.startswith("done")] == []
+
+
+def test_of_a_space_of_which_everything_was_tried_no_search_is_forecast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remembered(monkeypatch, Speed(1e-9, 1_699_963_200.0))
+    there = {"runs": str(tmp_path), "name": "x"}
+    stored = Plan.model_validate({**ONE, **there}).stored()
+    write_run(tmp_path / "x", states=("complete",), closed="exhausted", plan=stored)
+    assert line("forecast", **there).startswith("forecast  nothing for the search and ")
 
 
 def test_rungs_that_no_training_comes_to_stop_nothing() -> None:
@@ -116,8 +135,9 @@ def test_the_forecast_follows_from_the_last_runs_speed(tmp_path: Path, monkeypat
     assert line("forecast", finals=None) == f"forecast  about 3 min for the search, {when}"
     costs = {"finals": None, "objectives": {"parameters": {}}}
     assert line("forecast", **costs) == f"forecast  at least 3 min for the search, {when}", "the best of every size"
-    write_run(tmp_path / "x", states=("complete", "stopped") * 5)
     there = {"runs": str(tmp_path), "name": "x"}
+    stored = Plan.model_validate({**ONE, **there}).stored()
+    write_run(tmp_path / "x", states=("complete", "stopped") * 5, plan=stored)
     assert line("forecast", finals=None, **there) == f"forecast  about 2 min for the search, {when}"
     done = {**there, "budget": {"trials": 10}}
     assert line("forecast", **done) == f"forecast  nothing for the search and 3 min for the finals, {when}"
@@ -128,6 +148,8 @@ def test_the_forecast_follows_from_the_last_runs_speed(tmp_path: Path, monkeypat
     # 20 trials more in 188 s, and finals of two trainings at once, 30 s; whatever the study itself has done.
     assert line("forecast", **twin) == f"forecast  about 3 min for the search and 4 min for the finals, {when}"
     assert line("forecast", **{**done, **twin}) == f"forecast  nothing for the search and 2 min for the finals, {when}"
+    in_time = {**twin, "budget": {"trials": 200, "minutes": 3}}
+    assert line("forecast", **in_time) == f"forecast  about 3 min for the search and 4 min for the finals, {when}"
     halves = {"pruner": {"kind": "none"}, "budget": {"trials": 200, "minutes": 7}, "finals": None}
     assert line("forecast", **halves) == f"forecast  about 7 min for the search, {when}"
 
@@ -155,7 +177,8 @@ def test_nothing_is_forecast_where_every_drawn_network_is_over_a_limit(
 ) -> None:
     monkeypatch.setattr(afford, "MOST_FILLINGS", 0)  # as if the space were too large to look ahead
     remembered(monkeypatch, Speed(1e-9, 1_699_963_200.0))
-    assert line("forecast", limits=limits) == "forecast  unknown until the first run"
+    law = "forecast  unknown: none of the networks drawn here keeps the limits"
+    assert line("forecast", limits=limits) == law
 
 
 def test_a_speed_is_remembered_for_its_data_set_and_kind_of_device(tmp_path: Path) -> None:

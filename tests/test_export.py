@@ -8,14 +8,14 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnx
 import pytest
 import torch
 from amount import examples
-from commands import ROOT, heavy_imports, python
+from commands import ROOT, python
 from hypothesis import given
 from made_runs import write_run
 from safetensors.torch import load_file, save_file
@@ -39,7 +39,7 @@ from cnnsearch.export.table import Made, Table, in_words, sentences, verdict_of
 from cnnsearch.export.write import FORMATS, export
 from cnnsearch.files import write_whole
 from cnnsearch.flow import Step, Sum
-from cnnsearch.layers import Conv, ReLU
+from cnnsearch.layers import Conv, Layer, ReLU
 from cnnsearch.lock import owned
 from cnnsearch.module import build
 from cnnsearch.network import Network
@@ -361,6 +361,20 @@ def test_many_items_stand_on_many_lines() -> None:
     assert tuple_of(["'x' * 40"] * 12) == "(\n" + "    'x' * 40,\n" * 12 + ")"
 
 
+class Normed(Layer):
+    """A layer of torch's whose tuple is a shape, and no pair of height and width."""
+
+    torch_class: ClassVar[str] = "torch.nn:LayerNorm"
+
+    def arguments(self, shape: Shape) -> dict[str, Any]:
+        return {"normalized_shape": (shape.height, shape.width)}
+
+
+def test_only_pairs_of_height_and_width_are_written_as_one_number() -> None:
+    text, _ = chain((Step("norm", Normed()), Step("conv", Conv(out_channels=2, kernel_size=(3, 3)))), Shape(1, 4, 4))
+    assert text == "chain(\n    norm=nn.LayerNorm((4, 4)),\n    conv=nn.Conv2d(1, 2, 3),\n)"
+
+
 OWN = """
 import torch, own_block
 from pathlib import Path
@@ -652,12 +666,6 @@ def test_an_export_that_was_cut_while_it_was_put_into_place_is_made_again(
             export(find(run), tmp_path / "to", data_root())
     assert not (tmp_path / "to/table.json").exists()
     assert export(find(run), tmp_path / "to", data_root()).made
-
-
-def test_help_answers_at_once(tmp_path: Path) -> None:
-    done = python(["-X", "importtime", "-m", "cnnsearch.export", "--help"], tmp_path)
-    assert heavy_imports(done.stderr) == []
-    assert "such as runs/mnist-1a2b3c" in done.stdout
 
 
 def test_a_program_is_loaded_with_the_weights_beside_it(run: Path) -> None:

@@ -1,4 +1,4 @@
-"""A few cases of each goal of changed plans and images; each is also seen to fail once its guard is taken away."""
+"""A few cases of each goal of changed plans and images; that of plans is seen to fail where its guard is taken away."""
 
 import goals_changes as changes
 import pytest

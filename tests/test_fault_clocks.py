@@ -1,4 +1,4 @@
-"""Each case of the goal of clocks; it is also seen to fail where durations are measured by a clock that is set."""
+"""Half of the cases of the goal of clocks, which fails where durations are measured by a clock that is set."""
 
 import sys
 from pathlib import Path

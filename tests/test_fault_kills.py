@@ -1,4 +1,4 @@
-"""A few cases of each goal of kills; each is also seen to fail once what it guards is taken away."""
+"""A few cases of each goal of kills; two are also seen to fail once their guard is taken away."""
 
 import os
 
@@ -30,7 +30,7 @@ def test_of_eight_coordinators_one_owns_the_study() -> None:
 
 def test_a_study_without_a_lock_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNSEARCH_BROKEN", "lock")
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match=r"owner|another error"):
         kills.owners(1)
 
 

@@ -244,12 +244,6 @@ def test_what_stands_in_the_way_of_a_flag_is_refused_by_the_plan(
     )
 
 
-def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
-    said = python(["-X", "importtime", "-m", "cnnsearch.study", "--help"], tmp_path)
-    assert said.stdout.startswith("usage: python -m cnnsearch.study [PLAN.yaml] [--dry-run] [flags]\n")
-    assert heavy_imports(said.stderr) == []
-
-
 def test_a_bad_file_imports_nothing_heavy_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "plan.yaml").write_text("dataset: mnits\n")
     said = python(["-X", "importtime", "-m", "cnnsearch.study", "plan.yaml"], tmp_path)

@@ -11,15 +11,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from study_rig import SIX_NETWORKS, in_turn, learn, plan, search, tell
+from study_rig import ONE_CANDIDATE, SIX_NETWORKS, cut_off, in_turn, interrupt, learn, plan, search, tell
 
-from cnnsearch import record
+from cnnsearch import history, record
 from cnnsearch.errors import InvalidSpecError
 from cnnsearch.events import Retrained
 from cnnsearch.gain import Gain, expected_gain, rise
 from cnnsearch.messages import Done, Event, Job
 from cnnsearch.noise import noise_of
 from cnnsearch.report.enough import in_words, sentence
+from cnnsearch.study import asking
+
+pytestmark = pytest.mark.usefixtures("no_wait_for_the_disk")
 
 SCORES = st.lists(st.floats(0, 1), min_size=4, max_size=60)
 
@@ -148,11 +151,6 @@ def test_a_study_goes_on_budget_after_budget_until_only_noise_is_expected(tmp_pa
     assert again.trials == run.trials
 
 
-def cut_at_once(_: Job) -> Iterator[Event]:
-    raise KeyboardInterrupt
-    yield
-
-
 def test_a_study_that_was_cut_in_a_later_part_ends_like_one_that_was_not(tmp_path: Path) -> None:
     fields: dict[str, Any] = {
         "budget": {"trials": 6, "until_flat": True},
@@ -164,12 +162,24 @@ def test_a_study_that_was_cut_in_a_later_part_ends_like_one_that_was_not(tmp_pat
     for jobs in (12, 13, 14):
         wanted = plan(tmp_path / f"cut {jobs}", SIX_NETWORKS, **fields)
         with pytest.raises(KeyboardInterrupt):
-            search(wanted, in_turn(*[learn] * jobs, cut_at_once))
+            search(wanted, in_turn(*[learn] * jobs, cut_off))
         cut, _ = search(wanted)
         assert [(trial.asked, trial.state, trial.score) for trial in cut.trials] == [
             (trial.asked, trial.state, trial.score) for trial in whole.trials
         ]
         assert json.loads((wanted.folder / "plan.json").read_text())["budget"]["trials"] == 6
+
+
+def test_a_repetition_that_was_cut_has_no_place_in_the_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(asking, "MOST_ASKS_IN_VAIN", 2)
+    wanted = plan(tmp_path, ONE_CANDIDATE, budget={"trials": 2, "until_flat": True})
+    with pytest.raises(KeyboardInterrupt):
+        search(wanted, interrupt, slots=2)
+    assert history.read(wanted.folder).count("running") == 3, "two of them repeat the first"
+    search(wanted, slots=2, quiet=False)
+    assert capsys.readouterr().out.startswith(f"{wanted.folder}: 2 trials; ")
 
 
 def test_with_all_images_read_right_nothing_is_left_to_gain(tmp_path: Path) -> None:

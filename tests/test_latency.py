@@ -7,10 +7,10 @@ from threading import Barrier, Thread
 
 import psutil
 import pytest
+from executor_rig import NETWORK, is_a, job, start, until, workers
 from hypothesis import given
 from hypothesis import strategies as st
 from study_rig import until as patiently
-from test_local_executor import NETWORK, is_a, job, start, until, workers
 
 from cnnsearch.errors import RunError
 from cnnsearch.executors import local
@@ -18,7 +18,7 @@ from cnnsearch.executors import meter as meter_module
 from cnnsearch.executors.meter import METER, Meter
 from cnnsearch.latency import middle
 from cnnsearch.lock import in_turn_if_possible
-from cnnsearch.messages import Epoch
+from cnnsearch.messages import Done, Epoch
 from cnnsearch.network import Network
 from cnnsearch.objectives import Latency
 
@@ -66,7 +66,7 @@ def test_a_process_that_does_not_start_is_told_with_its_log(tmp_path: Path) -> N
 
 
 def test_a_process_that_never_is_ready_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meter_module, "MOST_SECONDS", 0.2)
+    monkeypatch.setattr(meter_module, "MOST_TO_START", 0.2)
     with pytest.raises(RunError) as error:
         meter(tmp_path / "log", "import time", "time.sleep(600)")
     law = "the process that measures latencies took longer than 0.2 seconds to start"
@@ -81,8 +81,8 @@ def test_a_process_that_ends_while_it_measures_is_told(tmp_path: Path) -> None:
 
 
 def test_a_measurement_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(meter_module, "MOST_SECONDS", 0.2)
     hangs = meter(tmp_path / "log", READY, "import time", "input()", "time.sleep(600)")
+    monkeypatch.setattr(meter_module, "MOST_SECONDS", 0.2)
     with pytest.raises(RunError) as error:
         hangs.measure(NETWORK)
     law = "a measurement took longer than 0.2 seconds, in which nothing else was trained"
@@ -121,6 +121,33 @@ def test_while_a_latency_is_measured_no_worker_runs(tmp_path: Path, monkeypatch:
     assert closed == [True]
 
 
+def test_an_epoch_took_no_longer_for_what_its_worker_stood_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def measure(self, _: Network) -> Latency:
+            patiently(lambda: all(worker.status() == psutil.STATUS_STOPPED for worker in workers()))
+            return Latency(1, 1, 1)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(local, "Meter", Slow)
+    with start(tmp_path / "log") as executor:
+        executor.submit(job(0, "long epochs", rungs=(1,)))
+        until(executor, is_a(Epoch))
+        since, began = executor._slots[0].since, time.monotonic()  # noqa: SLF001 (moved by as much)
+        executor.latency(NETWORK)
+        stood = executor._slots[0].since - since  # noqa: SLF001
+        executor.go(0)
+        later = [event.seconds for event in until(executor, is_a(Done)) if isinstance(event, Epoch)]
+    assert 0 < stood < time.monotonic() - began
+    assert later == [pytest.approx(1e6 - stood, abs=1e-6), 1e6]
+
+
 def test_what_is_queued_for_a_lock_is_done_one_after_the_other(tmp_path: Path) -> None:
     inside: list[int] = []
     most: list[int] = []
@@ -131,6 +158,7 @@ def test_what_is_queued_for_a_lock_is_done_one_after_the_other(tmp_path: Path) -
         for _ in range(20):
             with in_turn_if_possible(tmp_path / "new" / "lock"):
                 inside.append(number)
+                time.sleep(0)  # whoever does not wait has a turn
                 most.append(len(inside))
                 inside.remove(number)
 

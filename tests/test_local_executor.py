@@ -3,60 +3,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from executor_rig import FAKE, PATIENCE, is_a, job, start, until, workers
 
 from cnnsearch.errors import RunError
-from cnnsearch.executors.executor import Setup
 from cnnsearch.executors.local import LocalExecutor
 from cnnsearch.executors.process import MOST_LOG_BYTES, WorkerProcess, environment
 from cnnsearch.messages import Died, Done, Epoch, Event, Failed, Job, Ready
-from cnnsearch.network import Network
-from cnnsearch.recipe import Recipe
 
-FAKE = Path(__file__).with_name("fake_worker.py")
-SETUP = Setup("digits", Path("nowhere"))
-NETWORK = Network.model_validate(
-    {
-        "input": {"channels": 1, "height": 8, "width": 8},
-        "blocks": [{"conv": {"out_channels": 4, "kernel_size": 3}}],
-        "classes": 10,
-    }
-)
-PATIENCE = 60.0
 SOON = 2.0
-
-
-def job(trial: int, act: str = "nothing", rungs: tuple[int, ...] = (), seconds: float | None = None) -> Job:
-    recipe = Recipe(epochs=3)
-    return Job(trial=trial, network=NETWORK, recipe=recipe, seed=0, rungs=rungs, weights=act, seconds=seconds)
-
-
-def start(log: Path, slots: int = 1, act: str = "nothing", *more: str, device: str = "cpu") -> LocalExecutor:
-    command = (sys.executable, "-P", str(FAKE), act, *more)
-    return LocalExecutor([device] * slots, SETUP, log, command)
-
-
-def until(executor: LocalExecutor, wanted: Callable[[Event], bool]) -> list[Event]:
-    """Return the events up to the first one that is wanted, without how long what is over took."""
-    heard: list[Event] = []
-    while not heard or not wanted(heard[-1]):
-        event = executor.events(PATIENCE)
-        assert event is not None, heard
-        heard.append(event.model_copy(update={"seconds": 0.0}) if isinstance(event, Done | Failed | Died) else event)
-    return heard
-
-
-def is_a(kind: type[Event]) -> Callable[[Event], bool]:
-    return lambda event: isinstance(event, kind)
-
-
-def workers() -> list[psutil.Process]:
-    """Return the workers of this process, in the order of their slots."""
-    return sorted(psutil.Process().children(), key=lambda process: (process.create_time(), process.pid))
 
 
 @pytest.fixture
@@ -258,6 +217,20 @@ def test_out_of_memory_beside_others_takes_a_slot_of_the_device(tmp_path: Path) 
         assert executor.slots == ("cuda:0",)
 
 
+def test_memory_that_somebody_gave_back_meanwhile_was_not_had_alone(tmp_path: Path) -> None:
+    with start(tmp_path, 2, device="cuda:0") as executor:
+        for trial, act in ((0, "nothing"), (7, "later out of memory")):
+            executor.submit(job(trial, act, rungs=(1,)))
+        until(executor, is_a(Epoch))
+        until(executor, is_a(Epoch))
+        executor.go(0)
+        until(executor, is_a(Done))
+        executor.go(7)
+        assert told(executor, Failed) == Failed(trial=7, reason="out of memory", message="told to", shared=True)
+        executor.submit(job(7, "out of memory"))
+        assert told(executor, Failed) == Failed(trial=7, reason="out of memory", message="told to")
+
+
 def test_slots_given_up_in_vain_come_back(tmp_path: Path) -> None:
     with start(tmp_path, 2, device="cuda:0") as executor:
         executor.submit(job(0, rungs=(1,)))
@@ -352,7 +325,7 @@ def lives(process: psutil.Process) -> bool:
 PARENT = """
 import sys
 from pathlib import Path
-from test_local_executor import *
+from executor_rig import *
 with start(Path(sys.argv[1]), 2, sys.argv[3]) as executor:
     executor.submit(job(0, sys.argv[2]))
     print("started", flush=True)

@@ -9,9 +9,7 @@ import optuna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from study_rig import TINY, fail, in_turn, learn, plan, proposer_of, search, tell
-from test_local_executor import NETWORK
-from test_proposer import told
+from study_rig import TINY, cut_off, fail, in_turn, learn, network, plan, proposer_of, search, stored, tell
 
 from cnnsearch import cost, history
 from cnnsearch.dashboard.copy import copied
@@ -33,6 +31,8 @@ from cnnsearch.text import read_file
 from cnnsearch.trials import study
 from cnnsearch.units import percent
 
+pytestmark = pytest.mark.usefixtures("no_wait_for_the_disk")
+
 CONV = {"out_channels": {"int": [1, 16]}, "kernel_size": {"choice": [1, 3, 5]}, "padding": "same"}
 SMALL: dict[str, Any] = {
     **TINY,
@@ -53,11 +53,6 @@ def larger_is_better(job: Job) -> Iterator[Event]:
     for epoch in range(1, job.recipe.epochs + 1):
         yield tell(job, epoch, final - 0.1 * (job.recipe.epochs - epoch))
     yield Done(trial=job.trial, stopped=False)
-
-
-def cut_off(job: Job) -> Iterator[Event]:
-    raise KeyboardInterrupt
-    yield from learn(job)
 
 
 def standing(run: Run, number: int, epoch: int) -> Standing:
@@ -131,7 +126,7 @@ def test_nobody_beats_a_network_on_the_front(several: tuple[Plan, Run]) -> None:
 
 def test_the_storage_keeps_what_was(several: tuple[Plan, Run]) -> None:
     wanted, run = several
-    for seen, trial in zip(told(wanted), run.trials, strict=True):
+    for seen, trial in zip(stored(wanted), run.trials, strict=True):
         ended = run.trials[trial.of if trial.of is not None else trial.number]
         values = [ended.score, ended.parameters, ended.macs] if ended.state == "complete" else None
         assert seen.values == values
@@ -277,7 +272,7 @@ def test_those_that_do_not_reach_a_floor_stand_below_a_line(tmp_path: Path) -> N
 
 
 def test_a_latency_is_measured_before_training_and_once_for_each_network_that_is_trained(tmp_path: Path) -> None:
-    large = {**NETWORK.model_dump(), "blocks": [{"conv": {"out_channels": 99, "kernel_size": 3}}]}
+    large = network(99)
     fields = {"objectives": {"latency": {}}, "limits": {"max_parameters": 1000}, "start": [large]}
     wanted = plan(tmp_path, SMALL, **fields)
     run, executor = search(wanted, larger_is_better)

@@ -120,7 +120,7 @@ def test_a_study_where_nothing_may_be_written_is_refused_with_the_place(open_fol
 def test_every_command_names_a_missing_run_in_the_same_words(command: str, tmp_path: Path) -> None:
     done = python(["-m", f"cnnsearch.{command}", "nowhere"], tmp_path)
     law = "nowhere: no such folder; give the folder of a run, such as runs/NAME\n"
-    assert (done.stdout, done.stderr) == ("", law)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", law)
 
 
 ENDED_BY_CTRL_C = """
@@ -170,6 +170,8 @@ def test_every_command_helps_without_what_takes_long_to_import(command: str, tmp
     done = python(["-X", "importtime", "-m", f"cnnsearch.{command}", "--help"], tmp_path)
     assert (done.returncode, done.stdout.split()[:4]) == (0, ["usage:", "python", "-m", f"cnnsearch.{command}"])
     assert set(heavy_imports(done.stderr)) <= {"rich"}
+    takes_run = command not in {"study", "check"}
+    assert ("such as runs/mnist-1a2b3c" in " ".join(done.stdout.split())) == takes_run
 
 
 @pytest.mark.parametrize("command", ["study", "check", "report", "evaluate", "export", "explain", "dashboard"])

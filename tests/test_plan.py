@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from commands import ROOT
 
+from cnnsearch.completed import finals_of
 from cnnsearch.datasets import FACTS
 from cnnsearch.defaults import DEFAULTS
 from cnnsearch.errors import InvalidSpecError
@@ -598,3 +599,12 @@ def test_a_hole_where_none_may_stand_is_told_so() -> None:
     with pytest.raises(InvalidSpecError) as caught:
         Plan.model_validate({"seed": {"int": [0, 3]}})
     assert str(caught.value) == "seed: input should be a valid integer, not {'int': [0, 3]}; no hole may stand here"
+
+
+@pytest.mark.parametrize(("recipe", "epochs"), [({}, 14), ({"epochs": 8}, None)])
+def test_a_run_without_finals_has_the_usual_ones_where_it_has_the_usual_schedule(
+    recipe: dict[str, int], epochs: int | None
+) -> None:
+    stored = Plan.model_validate({"dataset": "mnist", "recipe": recipe, "finals": None}).stored()
+    assert stored["recipe"]["epochs"] == 8
+    assert finals_of(stored).get("epochs") == epochs

@@ -14,7 +14,7 @@ import optuna
 import pytest
 import torch
 from commands import python
-from study_rig import PATIENCE, SIX_NETWORKS, STUDY, TINY, environment, lines, plan, run, search, write_plan
+from study_rig import PATIENCE, SIX_NETWORKS, STUDY, TINY, contents, environment, events, plan, run, search, write_plan
 
 import cnnsearch
 from cnnsearch import history
@@ -213,7 +213,7 @@ def test_a_changed_plan_is_another_run_unless_it_is_named(tmp_path: Path) -> Non
 
 def test_a_changed_plan_under_the_same_name_is_refused_naming_each_difference(tmp_path: Path) -> None:
     search(plan(tmp_path, name="mine", budget={"trials": 1}))
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    before = contents(tmp_path)
     changed: dict[str, Any] = {**TINY, "recipe": {**TINY["recipe"], "epochs": 3, "learning_rate": 0.01}}
     with pytest.raises(RunError) as error:
         search(plan(tmp_path, changed, name="mine", seed=4, budget={"trials": 9}, limits={"max_parameters": 70}))
@@ -225,9 +225,7 @@ def test_a_changed_plan_under_the_same_name_is_refused_naming_each_difference(tm
         "  seed: 0 before, 4 now\n"
         "take another --name, or none for one that follows from the plan"
     )
-    assert {path: path.read_bytes() for path in before if path.name != "lock"} == {
-        path: content for path, content in before.items() if path.name != "lock"
-    }
+    assert contents(tmp_path) == before
     named = ("--dataset", "digits", "--name", "mine", "--runs", str(tmp_path), "--dry-run")
     status, shown, told = run(tmp_path, *named)
     assert (status, shown) == (1, "")
@@ -383,7 +381,7 @@ def test_the_same_plan_in_code_goes_on_where_it_ended(tmp_path: Path, monkeypatc
     data: dict[str, Any] = {**SIX_NETWORKS, "runs": str(tmp_path), "budget": {"trials": 1}}
     first = cnnsearch.search(Plan.model_validate(data), quiet=True)
     assert (first.state, first.count("complete"), len(first.trials)) == ("complete", 1, 1)
-    assert [line["event"] for line in lines(Plan.model_validate(data))] == [
+    assert [line["event"] for line in events(Plan.model_validate(data).folder)] == [
         "opened", "asked", "started", "finished", "closed",
     ]  # fmt: skip
     assert cnnsearch.load(first.folder / "best").classes == tuple("0123456789")

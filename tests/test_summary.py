@@ -4,26 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from study_rig import SIX_NETWORKS, fail, in_turn, interrupt, learn, plan, search
+from study_rig import SIX_NETWORKS, fail, in_turn, interrupt, learn, network, plan, search
 
 from cnnsearch.messages import Event, Job
 from cnnsearch.study import summary
 from cnnsearch.versions import versions
+
+pytestmark = pytest.mark.usefixtures("no_wait_for_the_disk")
 
 
 def read(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "summary.json").read_text())
 
 
-NETWORK = {
-    "input": {"channels": 1, "height": 8, "width": 8},
-    "blocks": [{"conv": {"out_channels": 7, "kernel_size": 3}}],
-    "classes": 10,
-}
-
-
 def test_the_summary_says_what_its_page_promises(tmp_path: Path) -> None:
-    wanted = plan(tmp_path, SIX_NETWORKS, budget={"trials": 4}, start=[NETWORK, NETWORK], seed=1, name="mine")
+    wanted = plan(tmp_path, SIX_NETWORKS, budget={"trials": 4}, start=[network(7), network(7)], seed=1, name="mine")
     run, _ = search(wanted, in_turn(fail("diverged", "the loss is nan")))
     best = run.ranked[0]
     told = read(wanted.folder)

@@ -126,6 +126,7 @@ def test_bad_json_is_refused_with_its_place(text: str | bytes, message: str) -> 
         ),
         ("a: 2001-01-01", "a: a date is not read; write null, a truth value, a number or text"),
         ("a: {1: 2}", "a.1: the key is no text; put it in quotes"),
+        ("a: {b: 0,5}", "a.5: the key is no text; put it in quotes (a decimal has a point: 0.5)"),
         ("? [1, 2]\n: 3", "(1, 2): the key is no text; put it in quotes"),
         ("a: 1\nb: [x, {[[1], 2]: 3}]", "line 2, column 9: not YAML: a list or an object stands as a key; write text"),
         ("a: " + "9" * 5000, f"line 1, column 4: {LONG_NUMBER}"),

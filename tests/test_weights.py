@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from cnnsearch import weights
 from cnnsearch.blocks import KINDS
 from cnnsearch.data import DataSet
-from cnnsearch.data import load as load_data
 from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.module import build
 from cnnsearch.network import Network
@@ -31,11 +30,6 @@ NETWORK = Network.model_validate(
 )
 
 
-@pytest.fixture(scope="module")
-def data() -> DataSet:
-    return load_data("digits", Path("nowhere"), torch.device("cpu"))
-
-
 @pytest.fixture
 def module() -> nn.Module:
     torch.manual_seed(1)
@@ -43,8 +37,8 @@ def module() -> nn.Module:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, module: nn.Module, data: DataSet) -> Path:
-    save(tmp_path / "best" / WEIGHTS, module, NETWORK, data)
+def folder(tmp_path: Path, module: nn.Module, digits: DataSet) -> Path:
+    save(tmp_path / "best" / WEIGHTS, module, NETWORK, digits)
     return tmp_path / "best"
 
 
@@ -53,19 +47,19 @@ def logits(classifier: nn.Module, images_NCHW: Tensor) -> Tensor:
         return classifier(images_NCHW)
 
 
-def test_loaded_weights_answer_as_the_trained_module_did(folder: Path, module: nn.Module, data: DataSet) -> None:
-    images_NCHW = data.validation.images_NCHW[:50]
-    expected_NK = logits(module.eval(), normalised(images_NCHW, data))
+def test_loaded_weights_answer_as_the_trained_module_did(folder: Path, module: nn.Module, digits: DataSet) -> None:
+    images_NCHW = digits.validation.images_NCHW[:50]
+    expected_NK = logits(module.eval(), normalised(images_NCHW, digits))
     torch.testing.assert_close(logits(load(folder), images_NCHW.float() / 255), expected_NK)
 
 
-def test_what_the_weights_mean_travels_with_them(folder: Path, data: DataSet) -> None:
+def test_what_the_weights_mean_travels_with_them(folder: Path, digits: DataSet) -> None:
     classifier = load(folder)
-    assert classifier.classes == data.classes
+    assert classifier.classes == digits.classes
     assert classifier.network == NETWORK
     assert classifier.dataset == "digits"
-    assert classifier.mean_C11.flatten().tolist() == pytest.approx(list(data.mean))
-    assert classifier.std_C11.flatten().tolist() == pytest.approx(list(data.std))
+    assert classifier.mean_C11.flatten().tolist() == pytest.approx(list(digits.mean))
+    assert classifier.std_C11.flatten().tolist() == pytest.approx(list(digits.std))
     assert not classifier.training
 
 
@@ -75,20 +69,20 @@ def test_a_folder_its_file_and_their_names_are_the_same_door(folder: Path) -> No
     assert all(torch.equal(answers[0], answer) for answer in answers)
 
 
-def test_equal_weights_are_equal_files(folder: Path, module: nn.Module, data: DataSet) -> None:
-    save(folder / "again", module, NETWORK, data)
+def test_equal_weights_are_equal_files(folder: Path, module: nn.Module, digits: DataSet) -> None:
+    save(folder / "again", module, NETWORK, digits)
     assert (folder / "again").read_bytes() == (folder / WEIGHTS).read_bytes()
 
 
-def test_saving_leaves_one_whole_file_and_replaces_the_one_before(folder: Path, data: DataSet) -> None:
+def test_saving_leaves_one_whole_file_and_replaces_the_one_before(folder: Path, digits: DataSet) -> None:
     other = build(NETWORK)
-    save(folder / WEIGHTS, other, NETWORK, data)
+    save(folder / WEIGHTS, other, NETWORK, digits)
     assert [path.name for path in folder.iterdir()] == [WEIGHTS]
     torch.testing.assert_close(dict(load(folder).module.state_dict()), dict(other.state_dict()))
 
 
 def test_a_disk_that_fails_keeps_the_file_before(
-    folder: Path, module: nn.Module, data: DataSet, monkeypatch: pytest.MonkeyPatch
+    folder: Path, module: nn.Module, digits: DataSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = (folder / WEIGHTS).read_bytes()
 
@@ -97,7 +91,7 @@ def test_a_disk_that_fails_keeps_the_file_before(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFullError) as error:
-        save(folder / WEIGHTS, module, NETWORK, data)
+        save(folder / WEIGHTS, module, NETWORK, digits)
     assert str(error.value) == (
         f"{folder / WEIGHTS}: cannot write {len(before):,} bytes (No space left on device); "
         "nothing written before is lost: make room and give the same command again"
@@ -228,10 +222,10 @@ def test_the_loaded_network_can_be_exported(folder: Path) -> None:
     torch.testing.assert_close(logits(exported, pixels_NCHW), logits(classifier, pixels_NCHW))
 
 
-def test_of_a_run_the_winner_is_loaded_and_without_finals_the_best(tmp_path: Path, data: DataSet) -> None:
+def test_of_a_run_the_winner_is_loaded_and_without_finals_the_best(tmp_path: Path, digits: DataSet) -> None:
     for part, seed in (("best", 1), ("winner", 2)):
         torch.manual_seed(seed)
         module = build(NETWORK)
-        save(tmp_path / part / WEIGHTS, module, NETWORK, data)
+        save(tmp_path / part / WEIGHTS, module, NETWORK, digits)
         loaded = load(tmp_path).module.state_dict()
         assert all(torch.equal(loaded[name], tensor) for name, tensor in module.state_dict().items()), part

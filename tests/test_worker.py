@@ -65,6 +65,15 @@ def story(executor: LocalExecutor, job: Job) -> list[Event]:
     return heard
 
 
+def test_layers_are_compiled_before_a_worker_is_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CNNSEARCH_NATIVE", raising=False)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with LocalExecutor(["cpu"], Setup("digits", ROOT), tmp_path) as executor:
+        assert executor.events(PATIENCE) == Ready()
+        told = (tmp_path / "worker-0.log").read_text()
+    assert told == "training without compiled layers: no C++ compiler 'no-such-compiler' here\n"
+
+
 def test_real_digits_are_learned_and_the_weights_are_those_of_the_last_epoch(
     executor: LocalExecutor, tmp_path: Path
 ) -> None:
