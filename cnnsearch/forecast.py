@@ -12,7 +12,7 @@ from cnnsearch.network import Network
 from cnnsearch.parts import SIMPLE, Finals, Pruner
 from cnnsearch.plan import Plan
 from cnnsearch.recipe import Recipe
-from cnnsearch.speed import Speed, images, recall, work
+from cnnsearch.speed import LEAST_TRIALS, Speed, images, recall, work
 from cnnsearch.units import roughly
 
 STARTS = 6.0  # seconds until workers train, in the search and again in the finals: examples/benchmarks/first_batch.py
@@ -24,8 +24,10 @@ def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], lef
     if not left and (decided or not goes_on):
         return "nothing is left to do"
     speed = recall(plan.facts.key, devices[0])
-    if speed is None or not drawn:
-        return "unknown until the first run" if drawn else "unknown: none of the networks drawn here keeps the limits"
+    if not drawn:
+        return "unknown: none of the networks drawn here keeps the limits"
+    if speed is None:
+        return f"unknown until a call here has trained {LEAST_TRIALS} trials and ended by itself"
     workers = min(len(devices), cores()) if devices[0] == "cpu" else len(devices)
     each = _trial_seconds(plan, drawn, speed) / workers
     most = 60 * plan.budget.minutes if plan.budget.minutes else inf

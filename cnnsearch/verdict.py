@@ -19,7 +19,7 @@ from cnnsearch.objectives import Aim
 from cnnsearch.parts import BASELINES, Finals
 from cnnsearch.ranking import mean_of, rank
 from cnnsearch.recipe import Recipe
-from cnnsearch.units import counted
+from cnnsearch.units import counted, percent
 
 
 class Against(NamedTuple):
@@ -43,6 +43,10 @@ class Row(NamedTuple):
     images: int | None = None
     """On which the scores were measured; a record of a former version does not tell."""
     against: Against | None = None
+
+    def __repr__(self) -> str:
+        """Name it with its scores."""
+        return f"<Row {self.entrant}: {', '.join(map(percent, self.scores))}>"
 
     @property
     def scores(self) -> tuple[float, ...]:
@@ -121,6 +125,10 @@ class Verdict(NamedTuple):
     """Whether the winner surely reaches the plan's floor; None where there is none."""
     is_final: bool = False
     """Whether the finals came to their end, and the test images were read for all that they are read for."""
+
+    def __repr__(self) -> str:
+        """Name the winner: the fields hold every image that was read wrong."""
+        return f"<Verdict: {self.winner.entrant} wins, of {len(self.rows)} entrants>"
 
 
 def decided(run: Run) -> Verdict | None:

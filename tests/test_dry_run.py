@@ -64,7 +64,7 @@ def test_a_dry_run_shows_plan_networks_and_forecast(tmp_path: Path) -> None:
     said = python(command, tmp_path, CNNSEARCH_DATA="none")
     assert said.returncode == 0
     assert said.stdout == golden("dry_run.txt", said.stdout)
-    assert said.stdout.endswith("\nforecast  unknown until the first run\n")
+    assert said.stdout.endswith("\nforecast  unknown until a call here has trained 3 trials and ended by itself\n")
     assert heavy_imports(said.stderr) == []
 
 

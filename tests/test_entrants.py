@@ -250,6 +250,14 @@ def test_random_search_takes_part_where_it_is_asked_for(judged: Path) -> None:
     assert "random search" in {training.entrant for training in history.read(judged).retrained}
 
 
+def test_a_folder_of_random_search_that_is_another_plans_is_told_before_the_search(tmp_path: Path) -> None:
+    finals = {**FINALS, "baselines": ["random-search"]}
+    search(plan(tmp_path, name="x-random", budget={"trials": 1}))
+    with pytest.raises(RunError, match="x-random was made by another plan"):
+        search(plan(tmp_path, name="x", budget={"trials": 1}, finals=finals))
+    assert not (tmp_path / "x").exists()
+
+
 def test_random_search_that_is_not_over_is_refused(judged: Path) -> None:
     with pytest.raises(RunError) as caught:
         evaluate(judged, finals={"baselines": ["random-search"]}, quiet=True)

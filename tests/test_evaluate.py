@@ -10,13 +10,14 @@ import pytest
 from commands import python
 from finals_rig import FINALS, WITH_FINALS
 from made_runs import write_run
-from study_rig import contents, events, interrupt, plan, run, search, write_plan
+from study_rig import contents, events, in_turn, interrupt, learn, plan, run, search, write_plan
 
 import cnnsearch
 from cnnsearch import history
 from cnnsearch.errors import InvalidSpecError, RunError
-from cnnsearch.evaluate import publish
+from cnnsearch.evaluate import conduct, publish
 from cnnsearch.evaluate.conduct import evaluate
+from cnnsearch.evaluate.entrants import field
 from cnnsearch.evaluate.machine import Machine
 from cnnsearch.evaluate.training import Trainings
 from cnnsearch.export import source
@@ -313,3 +314,13 @@ def test_no_finals_ends_with_the_search(tmp_path: Path) -> None:
     assert (status, err) == (0, "")
     assert "The winner" not in out
     assert json.loads((tmp_path / "runs/x/summary.json").read_text())["winner"] is None
+
+
+def test_finals_of_a_search_that_was_cut_say_so(tmp_path: Path) -> None:
+    wanted = plan(tmp_path, WITH_FINALS, finals=None, budget={"trials": 4})
+    with pytest.raises(KeyboardInterrupt):
+        search(wanted, in_turn(learn, learn, interrupt))
+    run = history.read(wanted.folder)._replace(retrained=())
+    asked = Plan.model_validate({**run.plan, "finals": FINALS})
+    law = "the search was cut after 2 of 4 trials; those to come take no part unless it goes on"
+    assert law in list(conduct.begins(field(asked, run), run))

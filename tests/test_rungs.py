@@ -174,7 +174,9 @@ def test_a_higher_rung_waits_for_those_that_were_cut_on_their_way_to_it(tmp_path
     assert [(t.state, t.score) for t in again.trials] == [(t.state, t.score) for t in whole.trials]
 
 
-def test_in_a_study_that_goes_on_nobody_waits_for_those_that_are_beyond_the_rung(tmp_path: Path) -> None:
+def test_in_a_study_that_goes_on_nobody_waits_for_those_that_are_beyond_the_rung(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def cut_after_the_rung(job: Job) -> Iterator[Event]:
         yield next(learn(job))
         raise KeyboardInterrupt
@@ -186,7 +188,13 @@ def test_in_a_study_that_goes_on_nobody_waits_for_those_that_are_beyond_the_rung
     running = [trial for trial in history.read(wanted.folder).trials if trial.state == "running"]
     assert sorted(len(trial.epochs) for trial in running) == [1, 1, 2]
     before = len(events(wanted.folder))
-    run, _ = search(wanted, slots=3)
+    run, _ = search(wanted, slots=3, quiet=False)
+    rested = sorted(
+        (trial for trial in running if len(trial.epochs) == 1), key=lambda trial: -trial.epochs[0].validation_accuracy
+    )
+    resting = ", ".join(str(trial.number) for trial in rested)
+    said = capsys.readouterr().out
+    assert (said.count("waits for the others"), f"2 trials that waited go on ({resting})" in said) == (0, True)
     told = [line["event"] for line in events(wanted.folder)[before:] if line["event"] in {"started", "finished"}]
     assert told[:3] == ["started"] * 3
     assert run.count("complete") == 3

@@ -165,6 +165,13 @@ def wrong_by_hand(weights: Path) -> list[int]:
     return [place for place, right in enumerate((predicted_N == test.labels_N).tolist()) if not right]
 
 
+def test_a_verdict_is_shown_in_short(finished: tuple[Path, str]) -> None:
+    found = decided(history.read(finished[0]))
+    assert found
+    assert repr(found) == f"<Verdict: {found.winner.entrant} wins, of {len(found.rows)} entrants>"
+    assert repr(found.winner).startswith(f"<Row {found.winner.entrant}: ")
+
+
 def test_the_page_tells_the_finals(finished: tuple[Path, str]) -> None:
     page = (finished[0] / "report.html").read_text()
     assert "<h2>The finals</h2>" in page

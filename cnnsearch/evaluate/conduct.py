@@ -83,7 +83,7 @@ def hold(plan: Plan, folder: Path, record: Record, *, quiet: bool = False) -> No
         are_over = not run.finals_are_open and trainings.are_over and _are_complete(plan, run)
         if not are_over:
             make_ready(plan)
-            for told in _begins(entering, run):
+            for told in begins(entering, run):
                 bar.say(told)
             if decided(read) and not read.finals_are_closed:  # cut when all but this was done, or of a former version
                 record.append(FinalsClosed())
@@ -107,7 +107,7 @@ def _opened(plan: Plan) -> FinalsOpened:
     return FinalsOpened(host=socket.gethostname(), pid=os.getpid(), versions=versions(), classes=plan.facts.classes)
 
 
-def _begins(entering: Field, run: Run) -> Iterator[str]:
+def begins(entering: Field, run: Run) -> Iterator[str]:
     """Say how the finals are held, and which they take the place of, if any."""
     finals, recipes = entering.finals, {entrant.name: entrant.recipe for entrant in entering.candidates}
     lengths = sorted({recipe.epochs for recipe in recipes.values()})
@@ -116,6 +116,9 @@ def _begins(entering: Field, run: Run) -> Iterator[str]:
     candidates = counted(len(recipes), "candidate", "candidates")
     seeds = f", the best {best} with {counted(finals.seeds, 'seed', 'seeds')}" if finals.seeds > 1 else ""
     yield f"{run.folder}: finals of {candidates}, {schedules}{seeds}"
+    trials = run.plan["budget"]["trials"]
+    if run.state == "interrupted" and run.counted < trials:
+        yield f"the search was cut after {run.counted} of {trials} trials; those to come take no part unless it goes on"
     held = [each for each in run.retrained if each.entrant in recipes and each.state == "complete" and each.recipe]
     if held and not any(each.recipe == recipes[each.entrant] for each in held):
         yield "finals of other epochs were held before; these take their place, and their weights stay in finals/"

@@ -48,10 +48,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _dry_run(plan: Plan) -> int:
     from cnnsearch.preview import describe
-    from cnnsearch.study.kept import same_run
+    from cnnsearch.study.kept import refuse_other_twin, same_run
 
     end_with_reader()
     same_run(plan)
+    refuse_other_twin(plan)
     for line in describe(plan):
         print(line)
     return 0

@@ -28,7 +28,7 @@ from cnnsearch.record import Record, own
 from cnnsearch.signals import check
 from cnnsearch.speed import remember
 from cnnsearch.study.best import publish, tidy
-from cnnsearch.study.kept import keep
+from cnnsearch.study.kept import keep, refuse_other_twin
 from cnnsearch.study.ledger import Ledger
 from cnnsearch.study.screen import Screen, bar_of
 from cnnsearch.study.summary import summarize, write_summary
@@ -57,6 +57,7 @@ def search(plan: Plan, *, notice: str = "", quiet: bool = False) -> Run:
     import_kinds(plan.imports)
     trees = (plan.searched.tree, *(parse.read(network.model_dump(mode="json")) for network in plan.start))
     refuse_unknown_to_workers(set[object]().union(*map(kinds_of, trees)), plan.imports)
+    refuse_other_twin(plan)
     folder = plan.folder
     with own(folder) as record:
         with bar_of(plan, quiet=quiet) as bar:

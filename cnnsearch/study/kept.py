@@ -6,11 +6,18 @@ from pathlib import Path
 
 from cnnsearch import history
 from cnnsearch.errors import InvalidSpecError, RunError
+from cnnsearch.evaluate.entrants import random_twin
 from cnnsearch.files import write_whole
 from cnnsearch.history import PLAN, Run
 from cnnsearch.own.keep import changes as changed_images
 from cnnsearch.plan import Plan
 from cnnsearch.sameness import differences
+
+
+def refuse_other_twin(plan: Plan) -> None:
+    """Raise RunError where random search, which follows the search, would find its folder to be another plan's."""
+    if plan.finals and "random-search" in plan.finals.baselines:
+        same_run(random_twin(plan))
 
 
 def same_run(plan: Plan) -> Run | None:

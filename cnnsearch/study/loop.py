@@ -114,7 +114,7 @@ class Search:
             live = Live(trial.number, candidate, trial.attempts, trial.deaths, spent=spent)
             live = self.rungs.passed(live, len(trial.epochs))
             if self.rungs.all_wait and self.rungs.reached(live) > live.passed:
-                self._rest(live)
+                self._rest(live)  # its line was printed when it came there
             else:
                 self._place(live)
 
@@ -241,7 +241,8 @@ class Search:
         last = max(accuracies)
         if done.stopped and self.rungs.all_wait:
             self.record.sync()
-            self._rest(live)
+            outcome = self._rest(live)
+            self.screen.rests(outcome, live.candidate, self.ledger, len(self.rungs))
         elif done.stopped:
             self._stop(live)
         else:
@@ -251,12 +252,12 @@ class Search:
         reason = f"stopped after epoch {max(self._accuracies(live.trial))} of {live.candidate.recipe.epochs}"
         self._finish(live.trial, live.candidate, "stopped", reason, seconds=live.spent)
 
-    def _rest(self, live: Live) -> None:
+    def _rest(self, live: Live) -> Outcome:
         """Let a trial wait at its rung until all are there; the sampler learns how far it came."""
         self.rungs.rest(live)
         outcome = self._outcome(live.trial, live.candidate, "stopped")
         self.proposer.rest(outcome)
-        self.screen.rests(outcome, live.candidate, self.ledger, len(self.rungs))
+        return outcome
 
     def _wake(self) -> bool:
         """Let the best of those that wait at a rung go on, and stop the others; False where it is too early."""

@@ -75,7 +75,10 @@ class Screen:
     def wakes(self, goes: Sequence[Live], stops: Sequence[Live]) -> None:
         """Say who goes on of those that waited at a rung."""
         waited = counted(len(goes) + len(stops), "trial", "trials")
-        best = f" ({', '.join(str(live.trial) for live in goes)})" if goes else ""
+        if not stops:  # also those that were chosen before the study was cut
+            self.say(f"{waited} that waited {'goes' if len(goes) == 1 else 'go'} on ({_numbers(goes)})")
+            return
+        best = f" ({_numbers(goes)})" if goes else ""
         self.say(f"of {waited} that waited the best {len(goes)} go on{best}; {len(stops)} are stopped")
 
     def finished(self, outcome: Outcome, candidate: Candidate, ledger: Ledger, waiting: int = 0) -> None:
@@ -109,6 +112,10 @@ class Screen:
         if self._minutes is not None:
             left = min(left, 60 * self._minutes - (now - self._began))
         return f", about {roughly(left)} left" if left > 0 else ""
+
+
+def _numbers(lives: Iterable[Live]) -> str:
+    return ", ".join(str(live.trial) for live in lives)
 
 
 def _result(ledger: Ledger, costs: Iterable[Name]) -> str:
