@@ -42,7 +42,8 @@ best = cnnsearch.load(run.folder)
 print(f"winner of the finals, whose test images were held back until then: {best.network}")
 
 picture = next((images / best.classes[0]).iterdir())
-pixels = torch.tensor(np.array(Image.open(picture)))[None, None] / 255  # one grey image: 1x1x8x8
+pixels = np.atleast_3d(np.array(Image.open(picture)))
+pixels = torch.tensor(pixels).permute(2, 0, 1)[None] / 255
 with torch.inference_mode():
     found = best(pixels).argmax(dim=1).item()
 print(f"{picture.parent.name}/{picture.name} is taken for {best.classes[found]!r}")
