@@ -189,7 +189,7 @@ def propose(folder: Path, finished: int, more: int, fields: dict[str, Any]) -> N
     print(f"{finished:,} finished trials: read, and learnt from, in {time.perf_counter() - began:.2f} s")
     asking: list[float] = []
     proposer.propose = timed(proposer.propose, asking)
-    store, proposer.store = proposer.store, lambda: False  # the past is in no storage, and shall not be written now
+    store, proposer.store = proposer.store, lambda *_: False  # the past is in none: not written now
     executor = Instant(dice)
     search_of(plan, executor, ledger, proposer, folder)()
     show("  ask, five reports, tell: start to start", [b - a for a, b in pairwise(executor.starts)])
