@@ -23,9 +23,9 @@ def forecast(plan: Plan, drawn: Sequence[Candidate], devices: Sequence[str], lef
     goes_on = plan.finals or plan.budget.until_flat
     if not left and (decided or not goes_on):
         return "nothing is left to do"
-    speed = recall(plan.facts.key, devices[0])
     if not drawn:
         return "unknown: none of the networks drawn here keeps the limits"
+    speed = recall(plan.facts.key, devices[0])
     if speed is None:
         return f"unknown until a call here has trained {LEAST_TRIALS} trials and ended by itself"
     workers = min(len(devices), cores()) if devices[0] == "cpu" else len(devices)

@@ -153,6 +153,13 @@ def network(channels: int) -> dict[str, Any]:
     }
 
 
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Stop the clock by which durations are measured; it stands at the number in the list."""
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    return clock
+
+
 class ScriptedExecutor(Executor):
     """Keeps the contract of an executor and lets every job follow a script, one message at a time."""
 

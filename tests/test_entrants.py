@@ -10,19 +10,7 @@ from finals_rig import FINALS, WITH_FINALS, run_of
 from hypothesis import given
 from hypothesis import strategies as st
 from own_sets import fill
-from study_rig import (
-    BUG,
-    LISTED,
-    SIX_NETWORKS,
-    TINY,
-    Listed,
-    in_turn,
-    network,
-    plan,
-    run,
-    search,
-    write_plan,
-)
+from study_rig import BUG, LISTED, SIX_NETWORKS, TINY, Listed, in_turn, network, plan, run, search, write_plan
 
 import cnnsearch
 from cnnsearch import history

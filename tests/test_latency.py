@@ -89,17 +89,27 @@ def test_a_measurement_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: 
     assert str(error.value) == f"{law}; the log is {tmp_path / 'log'}"
 
 
+class Waiting:
+    """Measures as long as any worker runs."""
+
+    def __init__(self, *_: object) -> None:
+        pass
+
+    def measure(self, _: Network) -> Latency:
+        patiently(lambda: all(worker.status() == psutil.STATUS_STOPPED for worker in workers()))
+        return Latency(1, 1, 1)
+
+    def close(self) -> None:
+        pass
+
+
 def test_while_a_latency_is_measured_no_worker_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before: list[str] = []
     closed: list[bool] = []
 
-    class Watching:
+    class Watching(Waiting):
         def __init__(self, *_: object) -> None:
             before.extend(worker.status() for worker in workers())
-
-        def measure(self, _: Network) -> Latency:
-            patiently(lambda: all(worker.status() == psutil.STATUS_STOPPED for worker in workers()))
-            return Latency(1, 1, 1)
 
         def close(self) -> None:
             closed.append(True)
@@ -124,18 +134,7 @@ def test_while_a_latency_is_measured_no_worker_runs(tmp_path: Path, monkeypatch:
 def test_an_epoch_took_no_longer_for_what_its_worker_stood_still(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Slow:
-        def __init__(self, *_: object) -> None:
-            pass
-
-        def measure(self, _: Network) -> Latency:
-            patiently(lambda: all(worker.status() == psutil.STATUS_STOPPED for worker in workers()))
-            return Latency(1, 1, 1)
-
-        def close(self) -> None:
-            pass
-
-    monkeypatch.setattr(local, "Meter", Slow)
+    monkeypatch.setattr(local, "Meter", Waiting)
     with start(tmp_path / "log") as executor:
         executor.submit(job(0, "long epochs", rungs=(1,)))
         until(executor, is_a(Epoch))

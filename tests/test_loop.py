@@ -3,7 +3,6 @@
 import json
 import os
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -31,6 +30,7 @@ from study_rig import (
     plan,
     search,
     states,
+    stopped_clock,
     tell,
     text_of,
 )
@@ -215,8 +215,7 @@ def test_a_study_interrupted_beyond_its_new_budget_is_complete_and_its_pause_cos
 
 def never_ends(monkeypatch: pytest.MonkeyPatch) -> Script:
     """Learn nothing and have no last epoch; each takes ten seconds, by a clock that nothing else moves."""
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    clock = stopped_clock(monkeypatch)
 
     def script(job: Job) -> Iterator[Event]:
         for epoch in range(1, 10**9):
@@ -263,8 +262,7 @@ def test_a_search_cut_by_its_minutes_of_which_no_more_is_asked_is_complete(tmp_p
 def test_a_call_goes_on_to_the_end_of_an_epoch_for_as_long_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pace: float, calls: int | None
 ) -> None:
-    clock, kept = [0.0], [0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    clock, kept = stopped_clock(monkeypatch), [0]
 
     def slowly(job: Job) -> Iterator[Event]:
         yield from (tell(job, epoch, 0.5) for epoch in range(1, kept[0] + 1))  # from its checkpoint

@@ -1,7 +1,6 @@
 """Who goes on at a rung, and who is stopped; told by scripts in place of training."""
 
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -27,6 +26,7 @@ from study_rig import (
     scores,
     search,
     states,
+    stopped_clock,
     tell,
 )
 
@@ -262,8 +262,7 @@ def test_a_trial_that_waits_is_trained_by_nobody_and_known_to_the_sampler(tmp_pa
 
 def at_a_pace(pace: float, rungs: list[int], slots: int, monkeypatch: pytest.MonkeyPatch) -> Script:
     """Learn so many seconds an epoch, by a clock that nothing else moves."""
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    clock = stopped_clock(monkeypatch)
 
     def script(job: Job) -> Iterator[Event]:
         clock[0] += 40 * (job.trial == 0)  # the first one waits for its worker

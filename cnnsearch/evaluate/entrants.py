@@ -88,8 +88,7 @@ def random_twin(plan: Plan, trials: int | None = None) -> Plan:
 
     By another seed: a sampler's first draws are uniform too, and would be the same ones.
     """
-    return plan.altered(
-        budget=plan.budget.model_copy(update={"trials": trials or plan.budget.trials, "until_flat": False}),
+    return plan.with_budget(trials=trials or plan.budget.trials, until_flat=False).altered(
         sampler=plan.sampler.model_copy(update={"kind": "random"}),
         seed=(plan.seed + 1_000_000) % 2**32,
         name=f"{plan.run_name[:93]}-random",

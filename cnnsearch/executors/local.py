@@ -64,6 +64,10 @@ class _Slot:
         job = self.job if self.ready else None
         return inf if job is None or job.seconds is None else self.since + job.seconds - job.spent
 
+    def end_job(self) -> None:
+        """Take note that its job is over."""
+        self.job, self.busy_until = None, monotonic()
+
     @property
     def seconds(self) -> float:
         """How long its worker has been at its job."""
@@ -200,7 +204,7 @@ class LocalExecutor(Executor):
             slot.stood = 0.0
         if isinstance(news, Done | Failed):
             news = news.model_copy(update={"seconds": slot.seconds})
-            slot.job, slot.busy_until = None, monotonic()
+            slot.end_job()
         if isinstance(news, Failed) and news.reason != "diverged" and slot.device != "cpu":
             return self._part(slot, news)
         return news
@@ -210,8 +214,8 @@ class LocalExecutor(Executor):
         assert slot.job
         message = f"its training took more than {slot.job.seconds:g} s"
         failed = Failed(trial=slot.job.trial, reason="timeout", message=message, seconds=slot.seconds)
-        slot.leaving, slot.ready, slot.job = f"is replaced: {message}", False, None
-        slot.busy_until = monotonic()
+        slot.leaving, slot.ready = f"is replaced: {message}", False
+        slot.end_job()
         slot.worker.end(signal.SIGKILL)
         return failed
 
@@ -251,7 +255,7 @@ class LocalExecutor(Executor):
         trial = slot.job.trial if slot.ready and slot.job else None
         died = Died(trial=trial, exit=status, message=message, seconds=slot.seconds)
         if trial is not None:
-            slot.job, slot.busy_until = None, monotonic()
+            slot.end_job()
         slot.ready = False
         slot.worker = self._start(slot.number, slot.device, slot.log)
         return died

@@ -148,7 +148,9 @@ class Ledger:
 
     def needs_too_much(self, number: int, need: Need) -> int | None:
         """Name a trial that ran out of memory and needed no more of anything; None for one that has had an epoch."""
-        for trial, least in self.too_much.items() if not self._seconds[number] else ():
+        if self._seconds[number]:
+            return None
+        for trial, least in self.too_much.items():
             if all(wanted >= had for wanted, had in zip(need, least, strict=True)):
                 return trial
         return None
